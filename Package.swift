@@ -1,0 +1,60 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The same rules for every target. Strict memory safety is an error, so an unsafe use that is not
+/// spelled `unsafe` does not compile anywhere; the test target `HouseTests` keeps the spelling itself inside the
+/// targets that are allowed to use it.
+let settings: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatWarning("StrictMemorySafety", as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+func house(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+let package = Package(
+    name: "StreamGauge",
+    products: [
+        .library(name: "P2P", targets: ["P2P"]),
+        .executable(name: "streamgauge", targets: ["streamgauge"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
+    ],
+    targets: [
+        // Floor 0
+        .systemLibrary(name: "CKernel"),
+        .systemLibrary(name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+        .systemLibrary(name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
+        house("Bytes"),
+        // Floor 1
+        house("Kernel", ["Bytes", "CKernel", "CUring", "CJemalloc"]),
+        house("Multiformats", ["Bytes"]),
+        // Floor 2
+        house("Muxers", ["Bytes"]),
+        house("Reactor", ["Bytes", "Kernel"]),
+        // Floor 3
+        house("P2P", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor"]),
+        house("Gauge", ["Bytes", .product(name: "Histogram", package: "hdrhistogram-swift")]),
+        // Floor 4
+        house("Load", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "P2P", "Gauge"]),
+        house("Report", ["Gauge"]),
+        // Floor 5
+        .executableTarget(
+            name: "streamgauge",
+            dependencies: ["Load", "Report", "Gauge", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            swiftSettings: settings),
+
+        tests("BytesTests", ["Bytes"]),
+    ]
+)

@@ -1,0 +1,281 @@
+#if canImport(Glibc)
+public import Glibc
+#endif
+
+/// What one write will carry: headers and small payloads in an arena, large payloads by reference, in order, with a note
+/// of where each frame ends.
+///
+/// Call order: a muxer appends a header, then `endFrame` (with or without payload), any number of times; the I/O side
+/// passes ``withVectors(_:)`` to one `writev` and tells the result with ``advance(by:)``. When a write was partial, frames of which
+/// no byte was written are taken back, last first, with ``popUnbegun()`` and returned to the scheduler, so that what
+/// has become urgent meanwhile can overtake them; ``trim()`` then leaves only the rest of the one frame that was begun.
+///
+/// Invariant: `written <= appended`; frames are contiguous; the vectors hold exactly `appended - written` bytes; every
+/// referenced payload is kept alive by its frame.
+@safe public struct Gather: ~Copyable {
+    /// A frame that has been appended and not yet wholly written.
+    @safe public struct Frame {
+        /// Whatever the muxer needs to take the frame back.
+        public let tag: UInt64
+        /// The payload, or nil for a control frame.
+        public let payload: Slice?
+        @usableFromInline let end: UInt64
+
+        @inlinable init(tag: UInt64, payload: consuming Slice?, end: UInt64) {
+            self.tag = tag
+            self.payload = payload
+            self.end = end
+        }
+    }
+
+    /// Payloads below this are copied beside their header: an iovec entry costs the kernel more than the copy does up to about
+    /// 2 KiB.
+    public static let copyThresholdDefault = 2048
+
+    /// Vectors of one `writev` (IOV_MAX on Linux).
+    static let vectorsPerWriteMax = 1024
+
+    @usableFromInline let copyThreshold: Int
+    @usableFromInline let arena: UnsafeMutableRawPointer
+    @usableFromInline let arenaCapacity: Int
+    @usableFromInline var arenaUsed = 0
+    /// Arena bytes below this are already in a vector.
+    @usableFromInline var arenaCovered = 0
+    @usableFromInline var vectors: UnsafeMutablePointer<iovec>
+    @usableFromInline let vectorsCapacity: Int
+    @usableFromInline var vectorsHead = 0
+    @usableFromInline var vectorsUsed = 0
+    @usableFromInline var frames: UnsafeMutablePointer<Frame>
+    @usableFromInline var framesCapacity: Int
+    @usableFromInline var framesHead = 0
+    @usableFromInline var framesUsed = 0
+    /// Bytes ever appended and ever written.
+    @usableFromInline var appended: UInt64 = 0
+    @usableFromInline var written: UInt64 = 0
+    /// Where the first frame of the list begins.
+    @usableFromInline var firstFrameStart: UInt64 = 0
+    /// Bytes copied into the arena that were payload.
+    @inlinable public var payloadBytesCopied: UInt64 { copied }
+    @usableFromInline var copied: UInt64 = 0
+
+    /// - Parameters:
+    ///   - arenaByteCount: room for headers and copied payloads.
+    ///   - copyThreshold: payloads shorter than this are copied, others referenced.
+    public init(arenaByteCount: Int = 320 * 1024, copyThreshold: Int = Gather.copyThresholdDefault) {
+        self.copyThreshold = copyThreshold
+        arenaCapacity = arenaByteCount
+        unsafe arena = .allocate(byteCount: arenaByteCount, alignment: 4096)
+        vectorsCapacity = Self.vectorsPerWriteMax
+        unsafe vectors = .allocate(capacity: vectorsCapacity)
+        framesCapacity = 64
+        unsafe frames = .allocate(capacity: framesCapacity)
+    }
+
+    deinit {
+        unsafe (frames + framesHead).deinitialize(count: framesUsed - framesHead)
+        unsafe frames.deallocate()
+        unsafe vectors.deallocate()
+        unsafe arena.deallocate()
+    }
+
+    /// Bytes appended and not yet written.
+    @inlinable public var byteCount: Int { Int(appended - written) }
+    @inlinable public var isEmpty: Bool { appended == written }
+
+    /// Whether one more frame with a header of up to 32 bytes and a payload of any size fits.
+    @inlinable public var hasRoom: Bool {
+        arenaUsed + 32 + copyThreshold <= arenaCapacity && vectorsUsed + 3 <= vectorsCapacity
+    }
+
+    // MARK: Appending
+
+    /// Appends the low `count` bytes of `value`, most significant first.
+    @inlinable public mutating func appendBigEndian(_ value: UInt64) {
+        precondition(arenaUsed + 8 <= arenaCapacity, "the gather is full")
+        unsafe arena.storeBytes(of: value.bigEndian, toByteOffset: arenaUsed, as: UInt64.self)
+        arenaUsed += 8
+        appended &+= 8
+    }
+
+    @inlinable public mutating func appendBigEndian(_ value: UInt32) {
+        precondition(arenaUsed + 4 <= arenaCapacity, "the gather is full")
+        unsafe arena.storeBytes(of: value.bigEndian, toByteOffset: arenaUsed, as: UInt32.self)
+        arenaUsed += 4
+        appended &+= 4
+    }
+
+    @inlinable public mutating func appendVarint(_ value: UInt64) {
+        precondition(arenaUsed + 10 <= arenaCapacity, "the gather is full")
+        var rest = value
+        var length = 0
+        while rest >= 0x80 {
+            unsafe arena.storeBytes(of: UInt8(truncatingIfNeeded: rest) | 0x80, toByteOffset: arenaUsed + length, as: UInt8.self)
+            rest >>= 7
+            length += 1
+        }
+        unsafe arena.storeBytes(of: UInt8(truncatingIfNeeded: rest), toByteOffset: arenaUsed + length, as: UInt8.self)
+        arenaUsed += length + 1
+        appended &+= UInt64(length + 1)
+    }
+
+    /// Ends a control frame: all its bytes have been appended.
+    @inlinable public mutating func endFrame(tag: UInt64) {
+        pushFrame(Frame(tag: tag, payload: nil, end: appended))
+    }
+
+    /// Appends `payload` behind the header and ends the frame.
+    @inlinable public mutating func endFrame(tag: UInt64, payload: consuming Slice) {
+        let count = payload.count
+        if count < copyThreshold {
+            precondition(arenaUsed + count <= arenaCapacity, "the gather is full")
+            unsafe (arena + arenaUsed).copyMemory(from: payload.block.base + Int(payload.start), byteCount: count)
+            arenaUsed += count
+            copied &+= UInt64(count)
+        } else {
+            reference(payload)
+        }
+        appended &+= UInt64(count)
+        pushFrame(Frame(tag: tag, payload: payload, end: appended))
+    }
+
+    @usableFromInline mutating func reference(_ payload: borrowing Slice) {
+        coverArena()
+        precondition(vectorsUsed < vectorsCapacity, "the gather is full")
+        let base = unsafe payload.block.base + Int(payload.start)
+        unsafe (vectors + vectorsUsed).initialize(to: iovec(iov_base: base, iov_len: payload.count))
+        vectorsUsed += 1
+    }
+
+    @inlinable mutating func pushFrame(_ frame: consuming Frame) {
+        if framesUsed == framesCapacity { makeFrameRoom() }
+        unsafe (frames + framesUsed).initialize(to: frame)
+        framesUsed += 1
+    }
+
+    @usableFromInline mutating func makeFrameRoom() {
+        let live = framesUsed - framesHead
+        let capacity = live * 2 > framesCapacity ? framesCapacity * 2 : framesCapacity
+        let larger = UnsafeMutablePointer<Frame>.allocate(capacity: capacity)
+        unsafe larger.moveInitialize(from: frames + framesHead, count: live)
+        unsafe frames.deallocate()
+        unsafe frames = larger
+        framesCapacity = capacity
+        framesHead = 0
+        framesUsed = live
+    }
+
+    /// Puts the arena bytes that no vector covers yet into one.
+    mutating func coverArena() {
+        guard arenaUsed > arenaCovered else { return }
+        precondition(vectorsUsed < vectorsCapacity, "the gather is full")
+        let vector = unsafe iovec(iov_base: arena + arenaCovered, iov_len: arenaUsed - arenaCovered)
+        unsafe (vectors + vectorsUsed).initialize(to: vector)
+        vectorsUsed += 1
+        arenaCovered = arenaUsed
+    }
+
+    // MARK: Writing
+
+    /// The unwritten bytes as the vectors of one write. They stay valid until the next ``advance(by:)``, so a kernel ring may keep
+    /// them while the write is in flight, as long as nothing is appended.
+    @unsafe public mutating func withVectors<R, E: Error>(
+        _ body: (UnsafeMutableBufferPointer<iovec>) throws(E) -> R
+    ) throws(E) -> R {
+        coverArena()
+        return unsafe try body(UnsafeMutableBufferPointer(start: vectors + vectorsHead, count: vectorsUsed - vectorsHead))
+    }
+
+    /// Notes that the first `byteCount` unwritten bytes have been written.
+    public mutating func advance(by byteCount: Int) {
+        precondition(byteCount >= 0 && UInt64(byteCount) <= appended - written, "more written than was appended")
+        written += UInt64(byteCount)
+        var rest = byteCount
+        while rest > 0 {
+            let length = unsafe vectors[vectorsHead].iov_len
+            if rest >= length {
+                rest -= length
+                vectorsHead += 1
+            } else {
+                unsafe vectors[vectorsHead].iov_base += rest
+                unsafe vectors[vectorsHead].iov_len -= rest
+                rest = 0
+            }
+        }
+        var dropped = framesHead
+        while dropped < framesUsed, unsafe frames[dropped].end <= written {
+            unsafe firstFrameStart = frames[dropped].end
+            dropped += 1
+        }
+        unsafe (frames + framesHead).deinitialize(count: dropped - framesHead)
+        framesHead = dropped
+        if isEmpty { rewind() }
+    }
+
+    /// Takes back the last frame of which no byte has been written, or returns nil when there is none.
+    /// Call ``trim()`` after the last one.
+    public mutating func popUnbegun() -> Frame? {
+        guard framesUsed > framesHead else { return nil }
+        let start = unsafe framesUsed - 1 == framesHead ? firstFrameStart : frames[framesUsed - 2].end
+        guard start >= written else { return nil }
+        framesUsed -= 1
+        appended = start
+        return unsafe (frames + framesUsed).move()
+    }
+
+    /// Drops the bytes of frames that were taken back; what remains of a frame that was begun moves to the front of the arena.
+    public mutating func trim() {
+        guard !isEmpty else { return rewind() }
+        var rest = byteCount
+        var kept = vectorsHead
+        while rest > 0 {
+            let length = min(rest, unsafe vectors[kept].iov_len)
+            unsafe vectors[kept].iov_len = length
+            rest -= length
+            kept += 1
+        }
+        let live = kept - vectorsHead
+        unsafe memmove(vectors, vectors + vectorsHead, live * MemoryLayout<iovec>.stride)
+        vectorsHead = 0
+        vectorsUsed = live
+        arenaUsed = 0
+        for index in 0..<live {
+            guard let base = unsafe vectors[index].iov_base, unsafe isInArena(base) else { continue }
+            let length = unsafe vectors[index].iov_len
+            unsafe memmove(arena + arenaUsed, base, length)
+            unsafe vectors[index].iov_base = arena + arenaUsed
+            arenaUsed += length
+        }
+        arenaCovered = arenaUsed
+    }
+
+    private func isInArena(_ pointer: UnsafeMutableRawPointer) -> Bool {
+        unsafe pointer >= arena && pointer < arena + arenaCapacity
+    }
+
+    private mutating func rewind() {
+        arenaUsed = 0
+        arenaCovered = 0
+        vectorsHead = 0
+        vectorsUsed = 0
+        framesHead = 0
+        framesUsed = 0
+        firstFrameStart = appended
+    }
+
+    /// Copies the unwritten bytes into `block` from its beginning, as far as they fit: what a transport without a kernel does
+    /// in place of a write. Returns how many bytes that was; the caller then tells ``advance(by:)``.
+    public mutating func copyBytes(into block: Block) -> Int {
+        coverArena()
+        var total = 0
+        for index in vectorsHead..<vectorsUsed {
+            guard let base = unsafe vectors[index].iov_base else { continue }
+            let length = min(unsafe vectors[index].iov_len, block.capacity - total)
+            unsafe block.withUnsafeMutableBytes(total..<total + length) { target in
+                unsafe target.baseAddress?.copyMemory(from: base, byteCount: length)
+            }
+            total += length
+            if total == block.capacity { break }
+        }
+        return total
+    }
+}

@@ -1,0 +1,242 @@
+public import Bytes
+
+/// A stream multiplexer: frames many streams onto one connection, as a state machine that knows no socket and no clock.
+///
+/// Call order, by the owner of the connection:
+///
+/// 1. Bytes came in: ``receive(_:at:now:events:)`` until all are consumed; after each call handle the events in order. Handlers may call
+///    any method meanwhile: the machine is not running then.
+/// 2. The application acts: ``openStream(now:)``, ``send(_:on:)``, ``finish(_:)``, ``reset(_:code:)``, ``consume(_:byteCount:)``. Nothing is written
+///    yet; frames are only queued.
+/// 3. The connection can write: ``transmit(into:byteLimit:now:events:)`` appends frames to a gather, the most urgent first. Frames that the kernel
+///    did not take come back through ``takeBack(_:)``, last first, before the next `transmit`.
+/// 4. Time passes: ``advanceTime(to:events:)`` at or after ``deadline``.
+///
+/// A thrown ``MuxerError`` from `receive` or `advanceTime` is fatal to the connection: the owner transmits once more (the machine has queued
+/// its farewell, if the protocol has one) and closes.
+///
+/// All methods must be called from one thread. A muxer is a class so that a connection can hold any of them; hot state stays in structs
+/// inside, because access to class fields costs an exclusivity check.
+public protocol Muxer: AnyObject {
+    /// The protocol ID by which multistream-select names it, such as `/yamux/1.0.0`.
+    static var protocolID: String { get }
+
+    /// Opens a stream. Nothing is sent until the next `transmit`.
+    ///
+    /// - Throws: ``MuxerError/tooManyStreams``, ``MuxerError/tooManyUnacknowledgedStreams`` (try again at ``MuxerEvent/canOpen``),
+    ///   ``MuxerError/streamIDsExhausted`` or ``MuxerError/closing``.
+    func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle
+
+    /// Queues `payload` as one message of `stream`. Each call becomes at least one frame; messages are never merged, and are split where
+    /// the window or the frame size demands it.
+    ///
+    /// Returns the bytes now queued on the stream, so that a producer can stop at a mark of its own; it is told by
+    /// ``MuxerEvent/writable(_:)`` when the queue has fallen to ``MuxerLimits/sendLowWaterBytes``.
+    ///
+    /// - Throws: ``MuxerError/unknownStream``, ``MuxerError/sendSideClosed`` or ``MuxerError/sendQueueFull``.
+    @discardableResult
+    func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int
+
+    /// Ends this side of the stream after what is queued (half-close). Finishing twice is harmless.
+    func finish(_ stream: StreamHandle) throws(MuxerError)
+
+    /// Ends the stream at once in both directions; what is queued is dropped. Unknown streams are ignored: the far end may have been faster.
+    func reset(_ stream: StreamHandle, code: UInt32)
+
+    /// Gives back `byteCount` received bytes as credit: the application is done with them.
+    func consume(_ stream: StreamHandle, byteCount: Int)
+
+    /// Parses received bytes.
+    ///
+    /// - Parameters:
+    ///   - bytes: what arrived, in order.
+    ///   - offset: added to the positions in ``MuxerEvent/data(_:offset:count:)``, so that they can be offsets of the block `bytes` came from.
+    ///   - now: the time of arrival.
+    ///   - events: where events are appended. The machine stops when it holds ``eventsPerCallMax``.
+    /// - Returns: how many bytes were consumed; fewer than given only when the events are full.
+    /// - Throws: what makes the connection unusable.
+    func receive(_ bytes: RawSpan, at offset: Int, now: Nanoseconds, events: inout EventList) throws(MuxerError) -> Int
+
+    /// The far end will send nothing more. Streams that were still open towards us are reset.
+    func receiveEnd(events: inout EventList)
+
+    /// Appends frames to `gather` until `byteLimit` bytes are in it, it has no room, or nothing is left to send.
+    func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList)
+
+    /// Takes back a frame of which nothing was written. Frames come in reverse order of transmission.
+    func takeBack(_ frame: consuming Gather.Frame)
+
+    /// Whether `transmit` would append something.
+    var hasOutput: Bool { get }
+
+    /// When ``advanceTime(to:events:)`` is next needed, or nil.
+    var deadline: Nanoseconds? { get }
+
+    /// Runs what is due: keepalive, time-outs.
+    func advanceTime(to now: Nanoseconds, events: inout EventList) throws(MuxerError)
+
+    /// Asks for an orderly end: no new streams either way, open ones go on.
+    func close(code: GoAwayCode)
+
+    /// The identifier of `stream` on the wire, the same at both ends; nil when the handle is stale.
+    func wireID(of stream: StreamHandle) -> UInt64?
+
+    /// Bytes queued on `stream` and not yet transmitted.
+    func queuedByteCount(on stream: StreamHandle) -> Int
+
+    /// Whether this stream was opened by this side.
+    func isLocal(_ stream: StreamHandle) -> Bool
+
+    var streamCount: Int { get }
+    var counters: MuxerCounters { get }
+    /// The latest measured round-trip time, or nil when the protocol or the moment has none.
+    var roundTripTime: Nanoseconds? { get }
+}
+
+/// A point in time or a span of it, in nanoseconds of a monotonic clock whose zero does not matter.
+public typealias Nanoseconds = UInt64
+
+/// Most events that one call of `receive` or `transmit` appends before it returns to its caller.
+public let eventsPerCallMax = 1024
+
+public typealias EventList = Stack<MuxerEvent>
+
+/// Which end of the connection a muxer is: it decides who uses which stream identifiers.
+public enum MuxerRole: Sendable {
+    case initiator, responder
+}
+
+/// Names a stream at this end. A handle outlives its stream harmlessly: it is recognised as stale.
+public struct StreamHandle: BitwiseCopyable, Hashable, Sendable {
+    /// Index for tables of the handler's own: small, used again after the stream's end.
+    public let index: UInt32
+    let generation: UInt32
+
+    /// A handle that names no stream.
+    public static let none = StreamHandle(index: .max, generation: .max)
+
+    init(index: UInt32, generation: UInt32) {
+        self.index = index
+        self.generation = generation
+    }
+}
+
+public enum MuxerEvent: BitwiseCopyable, Equatable, Sendable {
+    /// The far end opened a stream.
+    case opened(StreamHandle)
+    /// Bytes of a stream arrived, at `offset` (see ``Muxer/receive(_:at:now:events:)``).
+    case data(StreamHandle, offset: UInt32, count: UInt32)
+    /// The far end will send nothing more on this stream.
+    case finished(StreamHandle)
+    /// The stream ended at once: the far end reset it, or a limit did (`code` as the protocol has it). No `closed` follows.
+    case reset(StreamHandle, code: UInt32)
+    /// Both sides have finished and everything has been transmitted: the handle is stale from here on.
+    case closed(StreamHandle)
+    /// The stream's send queue has fallen to the low-water mark after a `send`.
+    case writable(StreamHandle)
+    /// `openStream` was refused for want of acknowledgements and may be tried again.
+    case canOpen
+    /// The far end answered a ping.
+    case roundTrip(Nanoseconds)
+    /// The far end wants no new streams.
+    case goAway(code: UInt32)
+}
+
+/// Why a multiplexer refuses a call or gives up a connection. ``origin`` says who caused it.
+public enum MuxerError: Error, Equatable, Sendable {
+    public enum Origin: Sendable {
+        case local, remote
+    }
+
+    // Calls that were refused; the connection goes on.
+    case unknownStream
+    case sendSideClosed
+    case sendQueueFull(limitBytes: Int)
+    case tooManyStreams(limit: Int)
+    case tooManyUnacknowledgedStreams(limit: Int)
+    case streamIDsExhausted
+    case closing
+
+    // What the far end did; the connection is over.
+    case unsupportedVersion(UInt8)
+    case unknownFrameType(UInt8)
+    case malformedVarint(String)
+    case frameTooLarge(byteCount: UInt64, limitBytes: Int)
+    case windowExceeded(streamID: UInt64, byteCount: Int, windowBytes: Int)
+    case windowOverflow(streamID: UInt64)
+    case wrongStreamParity(streamID: UInt64)
+    case duplicateStream(streamID: UInt64)
+    case unopenedStream(streamID: UInt64)
+    case unacknowledgedStreamsExceeded(limit: Int)
+    case sessionFrameExpected(streamID: UInt64)
+    case tooManyControlFrames(limit: Int)
+    case keepaliveTimeout(afterNanoseconds: Nanoseconds)
+    case goneAway(code: UInt32)
+    case truncated
+
+    public var origin: Origin {
+        switch self {
+        case .unknownStream, .sendSideClosed, .sendQueueFull, .tooManyStreams, .tooManyUnacknowledgedStreams, .streamIDsExhausted, .closing:
+            .local
+        default:
+            .remote
+        }
+    }
+}
+
+/// Why a connection is ended in order. The numbers are yamux's.
+public enum GoAwayCode: UInt32, Sendable {
+    case normal = 0
+    case protocolError = 1
+    case internalError = 2
+}
+
+/// Every byte a muxer put on or took from the connection, by what it was for, and how often.
+/// `sent` counts what `transmit` appended less what was taken back.
+public struct MuxerCounters: Equatable, Sendable {
+    public struct Direction: Equatable, Sendable {
+        /// Application bytes.
+        public var payloadBytes: UInt64 = 0
+        /// Headers of frames that carry data.
+        public var dataHeaderBytes: UInt64 = 0
+        /// Frames that grant credit.
+        public var windowUpdateBytes: UInt64 = 0
+        /// Frames that only open, acknowledge, finish or reset a stream, and the end of the session.
+        public var openCloseBytes: UInt64 = 0
+        /// Round-trip probes and their answers.
+        public var pingBytes: UInt64 = 0
+        public var dataFrames: UInt64 = 0
+        public var windowUpdateFrames: UInt64 = 0
+
+        public var totalBytes: UInt64 { payloadBytes + dataHeaderBytes + windowUpdateBytes + openCloseBytes + pingBytes }
+
+        public init() {}
+    }
+
+    public var sent = Direction()
+    public var received = Direction()
+    public var streamsOpened: UInt64 = 0
+    public var streamsAccepted: UInt64 = 0
+    public var streamsReset: UInt64 = 0
+    /// Payload bytes that arrived for streams that had already ended, and were dropped.
+    public var lateBytes: UInt64 = 0
+
+    public init() {}
+}
+
+/// The limits that every muxer has. Protocols add their own.
+public struct MuxerLimits: Sendable {
+    /// Open streams a connection, both directions together. An endless peer would otherwise fill the memory with stream records; more
+    /// are answered with a reset.
+    public var streamsMax = 16_384
+    /// Bytes of one stream that may wait to be sent. `send` refuses more: a producer must wait for `writable`.
+    public var sendQueueBytesMax = 16 << 20
+    /// A stream whose queue falls to this is reported writable.
+    public var sendLowWaterBytes = 64 << 10
+    /// Payload of one frame. Larger frames save headers (12 bytes in 64 KiB is 0.02 %) but delay whatever wants to overtake.
+    public var framePayloadBytesMax = 64 << 10
+    /// What a stream may send before the next one has its turn (deficit round robin).
+    public var quantumBytes = 16 << 10
+
+    public init() {}
+}
