@@ -123,7 +123,14 @@ public import Glibc
         pushFrame(Frame(tag: tag, payload: nil, end: appended))
     }
 
-    /// Appends `payload` behind the header and ends the frame.
+    /// Ends a control frame that ``popUnbegun()`` leaves alone, and with it all that stands before it.
+    @inlinable public mutating func endPinnedFrame() {
+        endFrame(tag: Self.pinned)
+    }
+
+    @usableFromInline static var pinned: UInt64 { .max }
+
+    /// Appends `payload` behind the header and ends the frame. `tag` must not be all ones.
     @inlinable public mutating func endFrame(tag: UInt64, payload: consuming Slice) {
         let count = payload.count
         if count < copyThreshold {
@@ -214,7 +221,7 @@ public import Glibc
     /// Takes back the last frame of which no byte has been written, or returns nil when there is none.
     /// Call ``trim()`` after the last one.
     public mutating func popUnbegun() -> Frame? {
-        guard framesUsed > framesHead else { return nil }
+        guard framesUsed > framesHead, unsafe frames[framesUsed - 1].tag != Self.pinned else { return nil }
         let start = unsafe framesUsed - 1 == framesHead ? firstFrameStart : frames[framesUsed - 2].end
         guard start >= written else { return nil }
         framesUsed -= 1

@@ -4,13 +4,12 @@
 /// It exists because an array inside a class costs an exclusivity check and a uniqueness check an access; this type owns
 /// its memory alone (it cannot be copied), so it needs neither.
 ///
-/// Invariant: `live <= places <= capacity`; a place is either live or on the free list, never both.
+/// Invariant: `count <= places <= capacity`; a place is either live or on the free list, never both.
 @safe public struct Slab<Element: BitwiseCopyable>: ~Copyable {
     @usableFromInline var elements: UnsafeMutablePointer<Element>
     @usableFromInline var freePlaces: Stack<UInt32>
     @usableFromInline var capacity: Int
-    /// Places ever used; indices are below it.
-    @usableFromInline var places = 0
+    @usableFromInline var used = 0
 
     /// - Parameter capacity: room to begin with, in elements.
     public init(capacity: Int = 16) {
@@ -22,7 +21,9 @@
     deinit { unsafe elements.deallocate() }
 
     /// Live elements.
-    public var count: Int { places - freePlaces.count }
+    @inlinable public var count: Int { used - freePlaces.count }
+    /// Places ever used; indices are below it.
+    @inlinable public var places: Int { used }
 
     /// Puts `element` into a free place and returns its index.
     public mutating func insert(_ element: Element) -> Int {
@@ -30,33 +31,33 @@
             unsafe elements[Int(place)] = element
             return Int(place)
         }
-        if places == capacity { grow() }
-        let place = places
+        if used == capacity { grow() }
+        let place = used
         unsafe (elements + place).initialize(to: element)
-        places += 1
+        used += 1
         return place
     }
 
     /// Frees the place `index`. The element's last value stays readable until the place is used again.
     public mutating func remove(_ index: Int) {
-        precondition(index >= 0 && index < places, "no such place in the slab")
+        precondition(index >= 0 && index < used, "no such place in the slab")
         freePlaces.push(UInt32(truncatingIfNeeded: index))
     }
 
     @inlinable public subscript(index: Int) -> Element {
         @inline(__always) unsafeAddress {
-            precondition(index >= 0 && index < places, "no such place in the slab")
+            precondition(index >= 0 && index < used, "no such place in the slab")
             return unsafe UnsafePointer(elements + index)
         }
         @inline(__always) unsafeMutableAddress {
-            precondition(index >= 0 && index < places, "no such place in the slab")
+            precondition(index >= 0 && index < used, "no such place in the slab")
             return unsafe elements + index
         }
     }
 
     private mutating func grow() {
         let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
-        unsafe larger.moveInitialize(from: elements, count: places)
+        unsafe larger.moveInitialize(from: elements, count: used)
         unsafe elements.deallocate()
         unsafe elements = larger
         capacity *= 2
@@ -153,6 +154,13 @@
         head = (head &+ 1) & (capacity &- 1)
         used -= 1
         return element
+    }
+
+    /// Takes the newest element.
+    @inlinable public mutating func popLast() -> Element? {
+        guard used > 0 else { return nil }
+        used -= 1
+        return unsafe elements[(head &+ used) & (capacity &- 1)]
     }
 
     /// The oldest element, left in place.

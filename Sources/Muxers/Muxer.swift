@@ -9,7 +9,8 @@ public import Bytes
 /// 2. The application acts: ``openStream(now:)``, ``send(_:on:)``, ``finish(_:)``, ``reset(_:code:)``, ``consume(_:byteCount:)``. Nothing is written
 ///    yet; frames are only queued.
 /// 3. The connection can write: ``transmit(into:byteLimit:now:events:)`` appends frames to a gather, the most urgent first. Frames that the kernel
-///    did not take come back through ``takeBack(_:)``, last first, before the next `transmit`.
+///    did not take come back through ``takeBack(_:)``, last first; then ``settle(events:)`` says that the rest is on its way. Both
+///    come before the next `transmit`.
 /// 4. Time passes: ``advanceTime(to:events:)`` at or after ``deadline``.
 ///
 /// A thrown ``MuxerError`` from `receive` or `advanceTime` is fatal to the connection: the owner transmits once more (the machine has queued
@@ -65,6 +66,9 @@ public protocol Muxer: AnyObject {
 
     /// Takes back a frame of which nothing was written. Frames come in reverse order of transmission.
     func takeBack(_ frame: consuming Gather.Frame)
+
+    /// What the last `transmit` appended and was not taken back is on its way: streams whose end was part of it are closed.
+    func settle(events: inout EventList)
 
     /// Whether `transmit` would append something.
     var hasOutput: Bool { get }

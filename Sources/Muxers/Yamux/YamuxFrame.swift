@@ -1,0 +1,89 @@
+import Bytes
+
+/// A yamux frame header: 12 bytes, big-endian (yamux specification, "Framing").
+///
+/// ```
+///  0        8       16              32                              64                              96
+///  ┌────────┬────────┬───────────────┬───────────────────────────────┬───────────────────────────────┐
+///  │version │ type   │ flags         │ stream ID                     │ length                        │
+///  └────────┴────────┴───────────────┴───────────────────────────────┴───────────────────────────────┘
+/// ```
+///
+/// `length` is the body's size for data, the credit granted for a window update, an opaque value for a ping and a code for
+/// a go-away.
+struct YamuxHeader: BitwiseCopyable {
+    static let byteCount = 12
+
+    enum Kind {
+        static let data: UInt8 = 0
+        static let windowUpdate: UInt8 = 1
+        static let ping: UInt8 = 2
+        static let goAway: UInt8 = 3
+    }
+
+    struct Flags: OptionSet, BitwiseCopyable {
+        let rawValue: UInt16
+        static let syn = Flags(rawValue: 1)
+        static let ack = Flags(rawValue: 2)
+        static let fin = Flags(rawValue: 4)
+        static let rst = Flags(rawValue: 8)
+    }
+
+    /// Version, type, flags and stream ID.
+    let high: UInt64
+    let length: UInt32
+
+    @inline(__always)
+    init(high: UInt64, length: UInt32) {
+        self.high = high
+        self.length = length
+    }
+
+    @inline(__always)
+    init(_ kind: UInt8, _ flags: Flags, streamID: UInt32, length: UInt32) {
+        high = UInt64(kind) << 48 | UInt64(flags.rawValue) << 32 | UInt64(streamID)
+        self.length = length
+    }
+
+    @inline(__always) var version: UInt8 { UInt8(truncatingIfNeeded: high >> 56) }
+    @inline(__always) var kind: UInt8 { UInt8(truncatingIfNeeded: high >> 48) }
+    @inline(__always) var flags: Flags { Flags(rawValue: UInt16(truncatingIfNeeded: high >> 32)) }
+    @inline(__always) var streamID: UInt32 { UInt32(truncatingIfNeeded: high) }
+}
+
+/// What yamux needs beyond ``MuxerLimits``.
+public struct YamuxLimits: Sendable {
+    public var common = MuxerLimits()
+    /// The window every stream begins with; the specification fixes it.
+    public static let windowBytesInitial: UInt32 = 256 << 10
+    /// How far auto-tuning may raise one stream's receive window: 16 MiB carry 1 Gbit/s over 130 ms.
+    public var windowBytesMax: UInt32 = 16 << 20
+    /// What all receive windows of a connection together may grow beyond their initial size: a far end that fills every window it
+    /// was granted, while the application reads nothing, can make us hold no more than this and the initial windows.
+    public var windowBudgetBytesMax = 64 << 20
+    /// Streams opened by this side that the far end has not acknowledged; the specification recommends 256. rust-yamux ends a
+    /// connection at 513.
+    public var unacknowledgedStreamsMax = 256
+    /// Answers, resets and grants waiting to be written: a far end that provokes them and never reads ends its connection.
+    public var controlFramesMax = 65_536
+    /// A ping is sent when nothing has been heard for this long. Zero: never.
+    public var keepaliveNanoseconds: Nanoseconds = 30_000_000_000
+    /// The connection is given up when a ping stays unanswered for this long.
+    public var pingTimeoutNanoseconds: Nanoseconds = 30_000_000_000
+    /// Marks in the outgoing stream for far ends whose buffers are not ours, or nil.
+    public var markers: YamuxMarkers?
+
+    public init() {}
+}
+
+/// Keeps the queue out of buffers that cannot be seen: a ping follows every `spacingBytes` of data, and no more than a cap of bytes may be
+/// under way that no answered ping has confirmed. A request that arrives meanwhile then waits behind that much, and not behind all the
+/// far end's socket buffer holds.
+public struct YamuxMarkers: Sendable {
+    public var spacingBytes = 64 << 10
+    /// The least that may be unconfirmed; the cap rises with the measured bandwidth-delay product.
+    public var unconfirmedBytesMin = 256 << 10
+    public var unconfirmedBytesMax = 8 << 20
+
+    public init() {}
+}

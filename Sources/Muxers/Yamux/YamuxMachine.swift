@@ -1,0 +1,221 @@
+import Bytes
+
+/// The yamux session of one end: streams, flow control, keepalive.
+///
+/// Invariants:
+/// - For every stream `receiveWindow + unconsumed <= windowTarget`: the far end never holds more credit than the window.
+/// - `windowGrowth` is the sum over streams of `windowTarget - windowBytesInitial` and at most the budget.
+/// - A stream with something to send is on a list of the scheduler, or its window is shut.
+/// - `counters.received.totalBytes` is the number of bytes consumed, less a header that is still incomplete.
+///
+/// The parts: this file opens, queues and closes; `YamuxReceive` parses; `YamuxTransmit` frames; `YamuxTime` measures round trips and keeps alive.
+struct YamuxMachine: ~Copyable {
+    let role: MuxerRole
+    let limits: YamuxLimits
+    var streams = StreamTable()
+    var queues = SliceQueues()
+    var scheduler: SendScheduler
+    var counters = MuxerCounters()
+
+    // Control frames waiting for the next transmit, oldest first.
+    var control = RingQueue<YamuxControl>()
+    /// Streams whose end was transmitted since the last settle.
+    var unsettled = Stack<StreamHandle>()
+
+    // Opening
+    var nextLocalID: UInt32
+    var highestRemoteID: UInt32 = 0
+    var unacknowledged = 0
+    var openWasRefused = false
+
+    // Ending
+    var closeQueued = false
+    var remoteGoAway: UInt32?
+    /// The connection is broken: nothing is parsed any more, and only the farewell goes out.
+    var hasFailed = false
+
+    // Receiving: a header split across reads, and the body being delivered.
+    var carriedHigh: UInt64 = 0
+    var carriedLow: UInt32 = 0
+    var carriedCount = 0
+    var bodyRemaining: UInt32 = 0
+    /// Where the body goes; none when its stream has ended.
+    var bodyStream: Int?
+    /// Flags to apply when the body is complete.
+    var bodyFinishes = false
+
+    var windowGrowth = 0
+    var roundTrip = RoundTrip()
+    var marks: MarkerState
+
+    init(role: MuxerRole, limits: YamuxLimits) {
+        self.role = role
+        self.limits = limits
+        scheduler = SendScheduler(quantumBytes: limits.common.quantumBytes)
+        nextLocalID = role == .initiator ? 1 : 2
+        marks = MarkerState(limits: limits.markers)
+    }
+
+    /// The same number for both ends' identifiers of one opener: they are all odd or all even.
+    @inline(__always) func key(_ streamID: UInt32) -> UInt32 { streamID >> 1 }
+
+    @inline(__always) func isLocalID(_ streamID: UInt32) -> Bool { (streamID & 1 == 1) == (role == .initiator) }
+
+    // MARK: Calls of the application
+
+    mutating func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle {
+        guard !closeQueued, !hasFailed else { throw .closing }
+        if let code = remoteGoAway { throw .goneAway(code: code) }
+        guard streams.count < limits.common.streamsMax else { throw .tooManyStreams(limit: limits.common.streamsMax) }
+        guard unacknowledged < limits.unacknowledgedStreamsMax else {
+            openWasRefused = true
+            throw .tooManyUnacknowledgedStreams(limit: limits.unacknowledgedStreamsMax)
+        }
+        let id = nextLocalID
+        guard id < .max - 2 else { throw .streamIDsExhausted }
+        nextLocalID += 2
+        unacknowledged += 1
+        counters.streamsOpened += 1
+        return insert(id, flags: [.local, .openPending, .unacknowledged], now: now)
+    }
+
+    /// Adds a record and sees to it that its opening, or its acknowledgement, is announced by the next transmit.
+    mutating func insert(_ id: UInt32, flags: StreamRecord.Flags, now: Nanoseconds) -> StreamHandle {
+        let initial = YamuxLimits.windowBytesInitial
+        let record = StreamRecord(
+            wireID: id, flags: flags, sendWindow: initial, receiveWindow: initial, windowTarget: initial, windowEpoch: now)
+        let index = streams.insert(record, key: key(id))
+        let handle = streams.handle(index)
+        control.push(.announce(handle))
+        return handle
+    }
+
+    mutating func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
+        guard let index = streams.resolve(stream) else { throw .unknownStream }
+        guard !streams[index].flags.contains(.finishQueued) else { throw .sendSideClosed }
+        let queued = Int(streams[index].queuedBytes) + payload.count
+        guard queued <= limits.common.sendQueueBytesMax else {
+            throw .sendQueueFull(limitBytes: limits.common.sendQueueBytesMax)
+        }
+        if payload.isEmpty { return queued }
+        queues.push(payload, on: &streams[index].queue)
+        streams[index].queuedBytes = UInt32(truncatingIfNeeded: queued)
+        if queued > limits.common.sendLowWaterBytes { streams[index].flags.insert(.writableWanted) }
+        wake(index)
+        return queued
+    }
+
+    mutating func finish(_ stream: StreamHandle) throws(MuxerError) {
+        guard let index = streams.resolve(stream) else { throw .unknownStream }
+        guard !streams[index].flags.contains(.finishQueued) else { return }
+        streams[index].flags.insert(.finishQueued)
+        wake(index)
+    }
+
+    /// The stream may have something to send.
+    @inline(__always)
+    mutating func wake(_ index: Int) {
+        guard streams[index].sendWindow > 0 || streams[index].queue.isEmpty else {
+            streams[index].flags.insert(.windowBlocked)
+            return
+        }
+        scheduler.activate(index, &streams[index])
+    }
+
+    mutating func reset(_ stream: StreamHandle, code: UInt32) {
+        guard let index = streams.resolve(stream) else { return }
+        // A stream that the far end has never heard of needs no farewell.
+        if !streams[index].flags.contains(.openPending) {
+            control.push(.reset(streamID: streams[index].wireID, code: code))
+        }
+        counters.streamsReset += 1
+        remove(index)
+    }
+
+    mutating func consume(_ stream: StreamHandle, byteCount: Int) {
+        guard let index = streams.resolve(stream) else { return }
+        precondition(byteCount >= 0 && byteCount <= Int(streams[index].unconsumed), "more consumed than was delivered")
+        streams[index].unconsumed -= UInt32(truncatingIfNeeded: byteCount)
+        guard !streams[index].flags.contains(.updateQueued) else { return }
+        // Grants are batched: one when half the window has been used, so a full window costs two of them.
+        let ungranted = streams[index].windowTarget - streams[index].receiveWindow - streams[index].unconsumed
+        guard ungranted >= streams[index].windowTarget / 2, !streams[index].flags.contains(.remoteFinished) else { return }
+        streams[index].flags.insert(.updateQueued)
+        control.push(.update(stream))
+    }
+
+    mutating func close(code: UInt32) {
+        guard !closeQueued else { return }
+        closeQueued = true
+        control.push(.goAway(code: code))
+    }
+
+    func wireID(of stream: StreamHandle) -> UInt64? {
+        streams.resolve(stream).map { UInt64(streams[$0].wireID) }
+    }
+
+    func queuedByteCount(on stream: StreamHandle) -> Int {
+        streams.resolve(stream).map { Int(streams[$0].queuedBytes) } ?? 0
+    }
+
+    func isLocal(_ stream: StreamHandle) -> Bool {
+        streams.resolve(stream).map { streams[$0].flags.contains(.local) } ?? false
+    }
+
+    // MARK: The end of streams
+
+    /// Forgets the stream: its handle is stale from here on.
+    mutating func remove(_ index: Int) {
+        if bodyStream == index { bodyStream = nil }
+        if streams[index].flags.contains(.unacknowledged) { unacknowledged -= 1 }
+        windowGrowth -= Int(streams[index].windowTarget - YamuxLimits.windowBytesInitial)
+        queues.removeAll(&streams[index].queue)
+        streams.remove(index, key: key(streams[index].wireID))
+    }
+
+    /// Closes the stream if both ends have finished and ours is surely on its way.
+    mutating func closeIfDone(_ index: Int, events: inout EventList) {
+        let flags = streams[index].flags
+        guard flags.isSuperset(of: [.finishSent, .remoteFinished]), !flags.contains(.finishUnsettled) else { return }
+        events.push(.closed(streams.handle(index)))
+        remove(index)
+    }
+
+    mutating func settle(events: inout EventList) {
+        while let stream = unsettled.pop() {
+            guard let index = streams.resolve(stream), streams[index].flags.contains(.finishSent) else { continue }
+            streams[index].flags.remove(.finishUnsettled)
+            closeIfDone(index, events: &events)
+        }
+    }
+
+    mutating func receiveEnd(events: inout EventList) {
+        remoteGoAway = remoteGoAway ?? GoAwayCode.normal.rawValue
+        for index in 0..<streams.places where streams[index].generation != 0 {
+            guard !streams[index].flags.contains(.remoteFinished) else { continue }
+            events.push(.reset(streams.handle(index), code: 0))
+            counters.streamsReset += 1
+            remove(index)
+        }
+    }
+
+    /// What a fatal error leaves to be sent: a go-away that tells the far end why.
+    mutating func fail(_ error: MuxerError) -> MuxerError {
+        hasFailed = true
+        control.removeAll()
+        control.push(.goAway(code: GoAwayCode.protocolError.rawValue))
+        return error
+    }
+}
+
+/// A frame that carries no data, waiting for the next transmit.
+enum YamuxControl: BitwiseCopyable {
+    /// Open the stream, or acknowledge that it was opened, unless a data frame does it.
+    case announce(StreamHandle)
+    /// Grant what has been consumed.
+    case update(StreamHandle)
+    case reset(streamID: UInt32, code: UInt32)
+    case pong(UInt32)
+    case ping
+    case goAway(code: UInt32)
+}

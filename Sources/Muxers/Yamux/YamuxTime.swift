@@ -1,0 +1,137 @@
+import Bytes
+
+/// Measures round trips with pings, one at a time, and notices silence.
+struct RoundTrip: ~Copyable {
+    /// How long a measurement is good for: paths change, and a window is tuned by it.
+    static let validNanoseconds: Nanoseconds = 1_000_000_000
+
+    private(set) var latest: Nanoseconds?
+    private var measuredAt: Nanoseconds = 0
+    private var lastValue: UInt32 = 0
+    /// When the ping under way was sent.
+    private(set) var sentAt: Nanoseconds?
+    private(set) var heardAt: Nanoseconds?
+    /// A ping is on the control queue.
+    var isQueued = false
+
+    mutating func start(at now: Nanoseconds) {
+        if heardAt == nil { heardAt = now }
+    }
+
+    mutating func heard(at now: Nanoseconds) { heardAt = now }
+
+    /// Notes that a ping leaves now, and returns its value.
+    mutating func sent(at now: Nanoseconds) -> UInt32 {
+        isQueued = false
+        // The upper half of the values belongs to markers.
+        lastValue = (lastValue + 1) & 0x7fff_ffff
+        sentAt = now
+        return lastValue
+    }
+
+    /// The time since the ping with this value was sent; nil for an answer to something else.
+    mutating func answered(_ value: UInt32, at now: Nanoseconds) -> Nanoseconds? {
+        guard let sent = sentAt, value == lastValue else { return nil }
+        sentAt = nil
+        measuredAt = now
+        latest = now &- sent
+        return latest
+    }
+
+    func isStale(at now: Nanoseconds) -> Bool {
+        sentAt == nil && (latest == nil || now &- measuredAt > Self.validNanoseconds)
+    }
+}
+
+/// The marks in the outgoing data and what is known of their arrival (see ``YamuxMarkers``).
+struct MarkerState: ~Copyable {
+    private struct Mark: BitwiseCopyable {
+        let value: UInt32
+        /// Data bytes sent up to the mark.
+        let position: UInt64
+        /// The same of the mark before it.
+        let previousPosition: UInt64
+        let sentAt: Nanoseconds
+        /// Bytes that were confirmed when the mark was sent.
+        let confirmedAtSend: UInt64
+    }
+
+    private let limits: YamuxMarkers?
+    private var marks = RingQueue<Mark>()
+    private var sentBytes: UInt64 = 0
+    private var confirmedBytes: UInt64 = 0
+    private var lastPosition: UInt64 = 0
+    private var lastValue: UInt32 = 0
+    private var roundTripMin: Nanoseconds = .max
+    private var unconfirmedMax: UInt64
+
+    init(limits: YamuxMarkers?) {
+        self.limits = limits
+        unconfirmedMax = UInt64(limits?.unconfirmedBytesMin ?? 0)
+    }
+
+    @inline(__always) var isEnabled: Bool { limits != nil }
+
+    /// Whether more data may be sent before the far end has confirmed some.
+    @inline(__always) var allowsData: Bool { limits == nil || sentBytes - confirmedBytes < unconfirmedMax }
+
+    /// Notes data that was framed; returns the value of a mark that is now due.
+    mutating func sent(_ byteCount: Int, at now: Nanoseconds) -> UInt32? {
+        guard let limits else { return nil }
+        sentBytes += UInt64(byteCount)
+        guard sentBytes - lastPosition >= UInt64(limits.spacingBytes) else { return nil }
+        lastValue = (lastValue &+ 1) | 0x8000_0000
+        marks.push(Mark(
+            value: lastValue, position: sentBytes, previousPosition: lastPosition, sentAt: now, confirmedAtSend: confirmedBytes))
+        lastPosition = sentBytes
+        return lastValue
+    }
+
+    /// The far end has answered the mark `value`: all that was sent before it has arrived.
+    mutating func confirm(_ value: UInt32, at now: Nanoseconds) {
+        guard let limits, value & 0x8000_0000 != 0 else { return }
+        while let mark = marks.first, Int32(bitPattern: value &- mark.value) >= 0 {
+            _ = marks.pop()
+            confirmedBytes = mark.position
+            let elapsed = max(now &- mark.sentAt, 1)
+            roundTripMin = min(roundTripMin, elapsed)
+            // Twice the delivery rate over this round trip, times the shortest round trip: enough to fill the path.
+            let delivered = confirmedBytes - mark.confirmedAtSend
+            let product = UInt64(2 * Double(delivered) * Double(roundTripMin) / Double(elapsed))
+            unconfirmedMax = min(max(product, UInt64(limits.unconfirmedBytesMin)), UInt64(limits.unconfirmedBytesMax))
+            if mark.value == value { return }
+        }
+    }
+
+    mutating func takeBack(_ byteCount: Int) {
+        guard isEnabled else { return }
+        sentBytes -= UInt64(byteCount)
+    }
+
+    /// The last mark was not written: the next data will be marked again.
+    mutating func takeBackMark() {
+        guard let mark = marks.popLast() else { return }
+        lastPosition = mark.previousPosition
+    }
+}
+
+extension YamuxMachine {
+    mutating func requestPing() {
+        guard !roundTrip.isQueued, roundTrip.sentAt == nil else { return }
+        roundTrip.isQueued = true
+        control.push(.ping)
+    }
+
+    var deadline: Nanoseconds? {
+        guard !hasFailed else { return nil }
+        if let sent = roundTrip.sentAt { return sent &+ limits.pingTimeoutNanoseconds }
+        guard limits.keepaliveNanoseconds > 0, !roundTrip.isQueued, let heard = roundTrip.heardAt else { return nil }
+        return heard &+ limits.keepaliveNanoseconds
+    }
+
+    mutating func advanceTime(to now: Nanoseconds, events: inout EventList) throws(MuxerError) {
+        guard let due = deadline, now >= due else { return }
+        if roundTrip.sentAt != nil { throw fail(.keepaliveTimeout(afterNanoseconds: limits.pingTimeoutNanoseconds)) }
+        requestPing()
+    }
+}

@@ -1,0 +1,224 @@
+import Bytes
+
+/// What a frame's tag tells when the frame is taken back: stream, kind, and the flags that went with it.
+private struct FrameTag {
+    static let data: UInt64 = 0
+    static let finish: UInt64 = 1
+    static let marker: UInt64 = 2
+
+    let bits: UInt64
+
+    init(bits: UInt64) { self.bits = bits }
+
+    @inline(__always)
+    init(_ kind: UInt64, _ stream: StreamHandle, opens: Bool, acknowledges: Bool, isSparse: Bool) {
+        bits = kind | (opens ? 1 << 4 : 0) | (acknowledges ? 1 << 5 : 0) | (isSparse ? 1 << 6 : 0)
+            | UInt64(stream.generation & 0xffff) << 16 | UInt64(stream.index) << 32
+    }
+
+    var kind: UInt64 { bits & 0xf }
+    var opens: Bool { bits & 1 << 4 != 0 }
+    var acknowledges: Bool { bits & 1 << 5 != 0 }
+    var isSparse: Bool { bits & 1 << 6 != 0 }
+    var generation: UInt32 { UInt32(bits >> 16 & 0xffff) }
+    var index: Int { Int(bits >> 32) }
+}
+
+extension YamuxMachine {
+    var hasOutput: Bool { !control.isEmpty || (!hasFailed && !scheduler.isEmpty && marks.allowsData) }
+
+    /// Control frames first: they are small, and credit and answers are what the far end waits for. Then data by turns.
+    mutating func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
+        roundTrip.start(at: now)
+        while gather.byteCount < byteLimit, gather.hasRoom, let frame = control.pop() {
+            emit(frame, into: &gather, now: now)
+        }
+        guard !hasFailed else { return }
+        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerCallMax, marks.allowsData,
+            let turn = scheduler.next
+        {
+            guard streams[turn.index].schedule == (turn.isSparse ? .sparse : .bulk) else {
+                scheduler.skip(isSparse: turn.isSparse)
+                continue
+            }
+            if !streams[turn.index].queue.isEmpty {
+                emitData(turn.index, isSparse: turn.isSparse, into: &gather, now: now, events: &events)
+            } else if streams[turn.index].hasSomethingToSend {
+                emitFinish(turn.index, isSparse: turn.isSparse, into: &gather)
+                scheduler.ranDry(turn.index, &streams[turn.index])
+            } else {
+                scheduler.ranDry(turn.index, &streams[turn.index])
+            }
+        }
+    }
+
+    @inline(__always)
+    private func append(_ header: YamuxHeader, to gather: inout Gather) {
+        gather.appendBigEndian(header.high)
+        gather.appendBigEndian(header.length)
+    }
+
+    /// Takes what opens or acknowledges the stream, to be sent with its next frame.
+    @inline(__always)
+    private mutating func takeFirstFlags(_ index: Int) -> YamuxHeader.Flags {
+        let pending = streams[index].flags.intersection([.openPending, .acknowledgePending])
+        guard !pending.isEmpty else { return [] }
+        streams[index].flags.subtract([.openPending, .acknowledgePending])
+        return pending.contains(.openPending) ? .syn : .ack
+    }
+
+    // MARK: Data
+
+    @inline(__always)
+    private mutating func emitData(
+        _ index: Int, isSparse: Bool, into gather: inout Gather, now: Nanoseconds, events: inout EventList
+    ) {
+        let window = Int(streams[index].sendWindow)
+        guard window > 0 else { return scheduler.blocked(index, &streams[index]) }
+        let front = queues.frontByteCount(streams[index].queue)
+        let count = min(front, window, limits.common.framePayloadBytesMax)
+        let payload = count == front
+            ? queues.popFront(&streams[index].queue) : queues.splitFront(&streams[index].queue, byteCount: count)
+        let flags = takeFirstFlags(index)
+        let tag = FrameTag(
+            FrameTag.data, streams.handle(index), opens: flags.contains(.syn), acknowledges: flags.contains(.ack), isSparse: isSparse)
+        append(
+            YamuxHeader(YamuxHeader.Kind.data, flags, streamID: streams[index].wireID, length: UInt32(truncatingIfNeeded: count)),
+            to: &gather)
+        gather.endFrame(tag: tag.bits, payload: payload)
+
+        counters.sent.dataHeaderBytes &+= 12
+        counters.sent.payloadBytes &+= UInt64(count)
+        counters.sent.dataFrames &+= 1
+        streams[index].sendWindow -= UInt32(truncatingIfNeeded: count)
+        streams[index].queuedBytes -= UInt32(truncatingIfNeeded: count)
+        if streams[index].flags.contains(.writableWanted) && Int(streams[index].queuedBytes) <= limits.common.sendLowWaterBytes {
+            streams[index].flags.remove(.writableWanted)
+            events.push(.writable(streams.handle(index)))
+        }
+        if streams[index].hasSomethingToSend {
+            scheduler.charge(index, &streams[index], byteCount: count)
+        } else {
+            scheduler.ranDry(index, &streams[index])
+        }
+        if marks.isEnabled, let value = marks.sent(count, at: now) {
+            append(YamuxHeader(YamuxHeader.Kind.ping, .syn, streamID: 0, length: value), to: &gather)
+            gather.endFrame(tag: FrameTag(FrameTag.marker, .none, opens: false, acknowledges: false, isSparse: false).bits)
+            counters.sent.pingBytes &+= 12
+        }
+    }
+
+    /// The end of a stream is a frame of its own: on a data frame some receivers see the end before the data.
+    private mutating func emitFinish(_ index: Int, isSparse: Bool, into gather: inout Gather) {
+        if !streams[index].flags.isDisjoint(with: [.openPending, .acknowledgePending]) {
+            // Some receivers overlook FIN beside ACK, so the stream is announced first.
+            emitAnnouncement(index, into: &gather)
+        }
+        streams[index].flags.insert([.finishSent, .finishUnsettled])
+        append(YamuxHeader(YamuxHeader.Kind.data, .fin, streamID: streams[index].wireID, length: 0), to: &gather)
+        gather.endFrame(
+            tag: FrameTag(FrameTag.finish, streams.handle(index), opens: false, acknowledges: false, isSparse: isSparse).bits)
+        counters.sent.openCloseBytes &+= 12
+        unsettled.push(streams.handle(index))
+    }
+
+    // MARK: Control
+
+    private mutating func emit(_ frame: YamuxControl, into gather: inout Gather, now: Nanoseconds) {
+        switch frame {
+        case .announce(let stream):
+            guard let index = streams.resolve(stream) else { return }
+            let isPending = !streams[index].flags.isDisjoint(with: [.openPending, .acknowledgePending])
+            // With data waiting its first frame does it, at no cost.
+            guard isPending, streams[index].queue.isEmpty else { return }
+            emitAnnouncement(index, into: &gather)
+        case .update(let stream):
+            guard let index = streams.resolve(stream) else { return }
+            emitUpdate(index, into: &gather, now: now)
+        case .reset(let streamID, let code):
+            emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, .rst, streamID: streamID, length: code), into: &gather)
+            counters.sent.openCloseBytes &+= 12
+        case .pong(let value):
+            emitPinned(YamuxHeader(YamuxHeader.Kind.ping, .ack, streamID: 0, length: value), into: &gather)
+            counters.sent.pingBytes &+= 12
+        case .ping:
+            emitPinned(YamuxHeader(YamuxHeader.Kind.ping, .syn, streamID: 0, length: roundTrip.sent(at: now)), into: &gather)
+            counters.sent.pingBytes &+= 12
+        case .goAway(let code):
+            emitPinned(YamuxHeader(YamuxHeader.Kind.goAway, [], streamID: 0, length: code), into: &gather)
+            counters.sent.openCloseBytes &+= 12
+        }
+    }
+
+    /// A frame that stays in the gather: it is small, it stands in front, and taking it back would gain nothing.
+    private func emitPinned(_ header: YamuxHeader, into gather: inout Gather) {
+        append(header, to: &gather)
+        gather.endPinnedFrame()
+    }
+
+    private mutating func emitAnnouncement(_ index: Int, into gather: inout Gather) {
+        let flags = takeFirstFlags(index)
+        emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, flags, streamID: streams[index].wireID, length: 0), into: &gather)
+        counters.sent.openCloseBytes &+= 12
+    }
+
+    private mutating func emitUpdate(_ index: Int, into gather: inout Gather, now: Nanoseconds) {
+        streams[index].flags.remove(.updateQueued)
+        guard !streams[index].flags.contains(.remoteFinished) else { return }
+        tuneWindow(index, now: now)
+        let grant = streams[index].windowTarget - streams[index].receiveWindow - streams[index].unconsumed
+        guard grant > 0 else { return }
+        streams[index].receiveWindow += grant
+        let flags = takeFirstFlags(index)
+        emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, flags, streamID: streams[index].wireID, length: grant), into: &gather)
+        if flags.isEmpty {
+            counters.sent.windowUpdateBytes &+= 12
+            counters.sent.windowUpdateFrames &+= 1
+        } else {
+            counters.sent.openCloseBytes &+= 12
+        }
+    }
+
+    /// Doubles the receive window when half of it went within four round trips: the far end could send more than it is let.
+    private mutating func tuneWindow(_ index: Int, now: Nanoseconds) {
+        if roundTrip.isStale(at: now) { requestPing() }
+        defer { streams[index].windowEpoch = now }
+        guard let roundTripTime = roundTrip.latest, now &- streams[index].windowEpoch < 4 * roundTripTime else { return }
+        let window = streams[index].windowTarget
+        let growth = min(window, limits.windowBytesMax - min(window, limits.windowBytesMax))
+        guard growth > 0, windowGrowth + Int(growth) <= limits.windowBudgetBytesMax else { return }
+        streams[index].windowTarget += growth
+        windowGrowth += Int(growth)
+    }
+
+    // MARK: Taking back
+
+    mutating func takeBack(_ frame: consuming Gather.Frame) {
+        let tag = FrameTag(bits: frame.tag)
+        let byteCount = frame.payload?.count ?? 0
+        let stream = streams.resolveTagged(tag.index, generation: tag.generation)
+        switch tag.kind {
+        case FrameTag.data:
+            counters.sent.dataHeaderBytes &-= 12
+            counters.sent.payloadBytes &-= UInt64(byteCount)
+            counters.sent.dataFrames &-= 1
+            marks.takeBack(byteCount)
+            // A stream that was reset meanwhile wants nothing back.
+            guard let index = stream, let payload = frame.payload else { return }
+            queues.pushFront(payload, on: &streams[index].queue)
+            streams[index].queuedBytes += UInt32(truncatingIfNeeded: byteCount)
+            streams[index].sendWindow += UInt32(truncatingIfNeeded: byteCount)
+            if tag.opens { streams[index].flags.insert(.openPending) }
+            if tag.acknowledges { streams[index].flags.insert(.acknowledgePending) }
+            scheduler.reactivate(index, &streams[index], wasSparse: tag.isSparse)
+        case FrameTag.finish:
+            counters.sent.openCloseBytes &-= 12
+            guard let index = stream else { return }
+            streams[index].flags.subtract([.finishSent, .finishUnsettled])
+            scheduler.reactivate(index, &streams[index], wasSparse: tag.isSparse)
+        default:
+            counters.sent.pingBytes &-= 12
+            marks.takeBackMark()
+        }
+    }
+}
