@@ -43,19 +43,20 @@ struct RoundTrip: ~Copyable {
     }
 }
 
+/// A ping in the outgoing data whose answer says that all before it has arrived.
+struct Mark: BitwiseCopyable {
+    let value: UInt32
+    /// Data bytes sent up to the mark.
+    let position: UInt64
+    /// The same of the mark before it.
+    let previousPosition: UInt64
+    let sentAt: Nanoseconds
+    /// Bytes that were confirmed when the mark was sent.
+    let confirmedAtSend: UInt64
+}
+
 /// The marks in the outgoing data and what is known of their arrival (see ``YamuxMarkers``).
 struct MarkerState: ~Copyable {
-    private struct Mark: BitwiseCopyable {
-        let value: UInt32
-        /// Data bytes sent up to the mark.
-        let position: UInt64
-        /// The same of the mark before it.
-        let previousPosition: UInt64
-        let sentAt: Nanoseconds
-        /// Bytes that were confirmed when the mark was sent.
-        let confirmedAtSend: UInt64
-    }
-
     private let limits: YamuxMarkers?
     private var marks = RingQueue<Mark>()
     private var sentBytes: UInt64 = 0
