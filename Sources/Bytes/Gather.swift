@@ -123,6 +123,18 @@ public import Glibc
         pushFrame(Frame(tag: tag, payload: nil, end: appended))
     }
 
+    /// Appends bytes that stand for themselves, such as a greeting, as one frame that stays.
+    public mutating func appendPinned(_ bytes: [UInt8]) {
+        guard !bytes.isEmpty else { return }
+        precondition(arenaUsed + bytes.count <= arenaCapacity, "the gather is full")
+        unsafe bytes.withUnsafeBytes { source in
+            unsafe UnsafeMutableRawBufferPointer(start: arena + arenaUsed, count: source.count).copyMemory(from: source)
+        }
+        arenaUsed += bytes.count
+        appended += UInt64(bytes.count)
+        endPinnedFrame()
+    }
+
     /// Ends a control frame that ``popUnbegun()`` leaves alone, and with it all that stands before it.
     @inlinable public mutating func endPinnedFrame() {
         endFrame(tag: Self.pinned)

@@ -82,8 +82,9 @@ public protocol Muxer: AnyObject {
     /// Asks for an orderly end: no new streams either way, open ones go on.
     func close(code: GoAwayCode)
 
-    /// The identifier of `stream` on the wire, the same at both ends; nil when the handle is stale.
-    func wireID(of stream: StreamHandle) -> UInt64?
+    /// How many streams the same side opened before `stream`: with ``isLocal(_:)`` it names the stream alike at both ends. Nil when the handle
+    /// is stale.
+    func ordinal(of stream: StreamHandle) -> UInt64?
 
     /// Bytes queued on `stream` and not yet transmitted.
     func queuedByteCount(on stream: StreamHandle) -> Int
@@ -95,6 +96,17 @@ public protocol Muxer: AnyObject {
     var counters: MuxerCounters { get }
     /// The latest measured round-trip time, or nil when the protocol or the moment has none.
     var roundTripTime: Nanoseconds? { get }
+
+    /// The connection is the stream: half-closing one half-closes the other. Only where nothing is framed.
+    var streamIsConnection: Bool { get }
+
+    /// This side has finished its stream and everything is transmitted: the owner half-closes the connection.
+    var wantsHalfClose: Bool { get }
+}
+
+extension Muxer {
+    public var streamIsConnection: Bool { false }
+    public var wantsHalfClose: Bool { false }
 }
 
 /// A point in time or a span of it, in nanoseconds of a monotonic clock whose zero does not matter.

@@ -43,7 +43,7 @@ public final class Yamux: Muxer {
     }
 
     public func close(code: GoAwayCode) { machine.close(code: code.rawValue) }
-    public func wireID(of stream: StreamHandle) -> UInt64? { machine.wireID(of: stream) }
+    public func ordinal(of stream: StreamHandle) -> UInt64? { machine.ordinal(of: stream) }
     public func queuedByteCount(on stream: StreamHandle) -> Int { machine.queuedByteCount(on: stream) }
     public func isLocal(_ stream: StreamHandle) -> Bool { machine.isLocal(stream) }
     public var streamCount: Int { machine.streams.count }

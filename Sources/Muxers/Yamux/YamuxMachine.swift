@@ -150,8 +150,9 @@ struct YamuxMachine: ~Copyable {
         control.push(.goAway(code: code))
     }
 
-    func wireID(of stream: StreamHandle) -> UInt64? {
-        streams.resolve(stream).map { UInt64(streams[$0].wireID) }
+    /// Identifiers count up in twos, from 1 at the initiator and from 2 at the responder.
+    func ordinal(of stream: StreamHandle) -> UInt64? {
+        streams.resolve(stream).map { UInt64((streams[$0].wireID - 1) >> 1) }
     }
 
     func queuedByteCount(on stream: StreamHandle) -> Int {

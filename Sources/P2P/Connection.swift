@@ -1,0 +1,380 @@
+public import Bytes
+public import Muxers
+public import Reactor
+
+/// What the application does with a connection's streams: the callback face. All calls come on the connection's loop.
+///
+/// A handler may open, send, finish, reset and consume from inside any of them; nothing is written before it returns.
+public protocol StreamHandler: AnyObject {
+    func streamOpened(_ stream: StreamHandle, on connection: Connection)
+
+    /// Bytes of a stream arrived. They lie in `block` and may change after this call; ``Connection/keep(_:_:)`` keeps them.
+    ///
+    /// Returns how many of them the application is done with. The rest is credit withheld: it is given back
+    /// with ``Connection/consume(_:byteCount:)``, and until then the far end's window shrinks.
+    func streamReceived(_ stream: StreamHandle, _ block: Block, _ range: Range<Int>, on connection: Connection) -> Int
+
+    func streamFinished(_ stream: StreamHandle, on connection: Connection)
+    func streamReset(_ stream: StreamHandle, code: UInt32, on connection: Connection)
+    func streamClosed(_ stream: StreamHandle, on connection: Connection)
+    func streamWritable(_ stream: StreamHandle, on connection: Connection)
+    /// `openStream` was refused and may be tried again.
+    func connectionCanOpen(_ connection: Connection)
+    /// Everything that one read brought has been handled.
+    func connectionBatchEnded(_ connection: Connection)
+    /// The connection is over; no further call follows.
+    func connectionEnded(_ connection: Connection, _ reason: ConnectionEnd)
+}
+
+/// How a connection ended.
+public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
+    /// Both sides said they were done.
+    case orderly
+    /// The far end stopped sending while streams were open.
+    case remoteClosed(openStreams: Int)
+    case muxer(MuxerError)
+    case channel(ChannelError)
+    /// This side gave up.
+    case aborted
+
+    public var description: String {
+        switch self {
+        case .orderly: "closed by both sides"
+        case .remoteClosed(let streams): "the far end closed the connection while \(streams) streams were open"
+        case .muxer(let error): "the far end broke the multiplexer's protocol: \(error)"
+        case .channel(let error): "\(error)"
+        case .aborted: "given up by this side"
+        }
+    }
+}
+
+/// A multiplexed connection: joins a channel, which moves bytes, and a muxer, which frames streams, on one event loop.
+///
+/// ```
+///   channel ──block, range──▶ muxer.receive ──events──▶ handler
+///   channel ◀──gather──────── muxer.transmit ◀──send─── handler
+/// ```
+///
+/// Writing is batched: what handlers queue while one read is processed leaves in one write right behind it; what is queued at other times
+/// leaves at the end of the loop's turn. A write that the kernel takes only in part gives the frames not begun back to the
+/// muxer, so that they can be overtaken.
+///
+/// Invariant: the gather is appended to only while no send is pending and the channel is not blocked.
+///
+/// Call order: `init`, ``start()``, any calls on streams, ``close()`` or ``abort(_:)``; the handler hears ``StreamHandler/connectionEnded(_:_:)`` once.
+public final class Connection: ChannelHandler, TurnEndHandler {
+    private enum State {
+        case open
+        /// Nothing new; ends when all is written and the far end has said the same.
+        case closing
+        case ended
+    }
+
+    public let loop: EventLoop
+    public let channel: any Channel
+    public let muxer: any Muxer
+    /// Bytes written and read on the channel before the muxer took over.
+    public let negotiationBytes: (sent: UInt64, received: UInt64)
+    private weak var handler: (any StreamHandler)?
+    private var gather: Gather
+    private var events = EventList(capacity: 64)
+    private var timer: LoopTimer?
+    private var state = State.open
+    private var isSendPending = false
+    private var isBlocked = false
+    private var isFlushScheduled = false
+    private var hasFinishedSending = false
+    private var hasReceivedEnd = false
+    private var budget: WriteBudget
+    /// Writes that reached the kernel, and how many of them it took only in part.
+    public private(set) var writes: UInt64 = 0
+    public private(set) var partialWrites: UInt64 = 0
+    /// Received bytes copied out of their block, see ``keep(_:_:)``.
+    public private(set) var bytesCopiedOut: UInt64 = 0
+
+    /// - Parameters:
+    ///   - prefix: bytes that go ahead of the muxer's, such as a greeting; counted as negotiation.
+    ///   - negotiationBytesReceived: bytes already read from the channel.
+    public init(
+        channel: any Channel, muxer: any Muxer, handler: any StreamHandler, loop: EventLoop, limits: ConnectionLimits = .init(),
+        prefix: [UInt8] = [], negotiationBytesReceived: UInt64 = 0
+    ) {
+        self.loop = loop
+        self.channel = channel
+        self.muxer = muxer
+        self.handler = handler
+        negotiationBytes = (UInt64(prefix.count), negotiationBytesReceived)
+        gather = Gather(arenaByteCount: limits.writeBytesMax + 64 * 1024, copyThreshold: limits.copyThresholdBytes)
+        budget = WriteBudget(limits: limits)
+        gather.appendPinned(prefix)
+    }
+
+    /// Begins to receive, and writes the prefix.
+    public func start() {
+        channel.start(self)
+        wantFlush()
+    }
+
+    // MARK: Calls of the application
+
+    public func openStream() throws(MuxerError) -> StreamHandle {
+        let stream = try muxer.openStream(now: loop.now)
+        wantFlush()
+        return stream
+    }
+
+    /// Queues a message; see ``Muxer/send(_:on:)``.
+    @discardableResult @inlinable
+    public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
+        let queued = try muxer.send(payload, on: stream)
+        wantFlush()
+        return queued
+    }
+
+    public func finish(_ stream: StreamHandle) throws(MuxerError) {
+        try muxer.finish(stream)
+        wantFlush()
+    }
+
+    public func reset(_ stream: StreamHandle, code: UInt32 = 0) {
+        muxer.reset(stream, code: code)
+        wantFlush()
+    }
+
+    public func consume(_ stream: StreamHandle, byteCount: Int) {
+        muxer.consume(stream, byteCount: byteCount)
+        wantFlush()
+    }
+
+    /// Keeps received bytes beyond the callback. As long as the pool has blocks to spare this is a reference; when kept slices
+    /// pin too many blocks the bytes are copied to storage of their own size, and counted.
+    public func keep(_ block: Block, _ range: Range<Int>) -> Slice {
+        if loop.pool.outstanding * 2 < loop.pool.blocksMax { return Slice(block, range) }
+        bytesCopiedOut += UInt64(range.count)
+        return Slice(copying: block.bytes(range))
+    }
+
+    /// Payload bytes that were copied on their way in or out.
+    public var bytesCopied: UInt64 { gather.payloadBytesCopied + bytesCopiedOut }
+
+    /// Ends the connection in order: what is queued is sent, then this side is finished, and when the far end has finished too the handler
+    /// hears of the end. Streams should be closed before.
+    public func close() {
+        guard state == .open else { return }
+        state = .closing
+        muxer.close(code: .normal)
+        wantFlush()
+    }
+
+    /// Ends the connection at once.
+    public func abort(_ reason: ConnectionEnd = .aborted) {
+        end(reason)
+    }
+
+    /// Has ``flush()`` run at the end of this turn.
+    public func wantFlush() {
+        guard !isFlushScheduled else { return }
+        isFlushScheduled = true
+        loop.scheduleFlush(self)
+    }
+
+    public func turnEnded() {
+        isFlushScheduled = false
+        flush()
+    }
+
+    // MARK: Receiving
+
+    public func channelReceived(_ block: Block, _ range: Range<Int>) {
+        // Handlers queue freely meanwhile: one write follows the whole read.
+        let wasScheduled = isFlushScheduled
+        isFlushScheduled = true
+        var offset = range.lowerBound
+        while offset < range.upperBound && state != .ended {
+            do {
+                offset += try muxer.receive(
+                    block.bytes(offset..<range.upperBound), at: offset, now: loop.now, events: &events)
+            } catch {
+                dispatchEvents(block)
+                return fail(.muxer(error))
+            }
+            dispatchEvents(block)
+        }
+        handler?.connectionBatchEnded(self)
+        isFlushScheduled = wasScheduled
+        flush()
+    }
+
+    /// Handles what the muxer reported, in order. `block` is where data events lie; nil where there can be none.
+    private func dispatchEvents(_ block: Block?) {
+        guard let handler else { return events.removeAll() }
+        var index = 0
+        while index < events.count {
+            let event = events[index]
+            index += 1
+            switch event {
+            case .data(let stream, let offset, let count):
+                guard let block else { preconditionFailure("data without a block") }
+                let done = handler.streamReceived(stream, block, Int(offset)..<Int(offset) + Int(count), on: self)
+                if done > 0 { muxer.consume(stream, byteCount: done) }
+            case .opened(let stream): handler.streamOpened(stream, on: self)
+            case .finished(let stream): handler.streamFinished(stream, on: self)
+            case .reset(let stream, let code): handler.streamReset(stream, code: code, on: self)
+            case .closed(let stream): handler.streamClosed(stream, on: self)
+            case .writable(let stream): handler.streamWritable(stream, on: self)
+            case .canOpen: handler.connectionCanOpen(self)
+            case .roundTrip, .goAway: break
+            }
+        }
+        events.removeAll()
+    }
+
+    public func channelEnded() {
+        guard state != .ended else { return }
+        hasReceivedEnd = true
+        let open = muxer.streamCount
+        muxer.receiveEnd(events: &events)
+        dispatchEvents(nil)
+        handler?.connectionBatchEnded(self)
+        // Where the connection is the stream, its end is the end of that stream, which may still have something to say.
+        if open > 0 && !muxer.streamIsConnection { return end(.remoteClosed(openStreams: open)) }
+        if state == .open && muxer.streamCount == 0 { close() }
+        flush()
+    }
+
+    public func channelFailed(_ error: ChannelError) {
+        end(.channel(error))
+    }
+
+    // MARK: Sending
+
+    public func channelWritable() {
+        isBlocked = false
+        flush()
+    }
+
+    public func channelSent(_ byteCount: Int) {
+        isSendPending = false
+        settle(byteCount)
+        flush()
+    }
+
+    /// One write of what is most urgent now; what remains is left to the next turn.
+    private func flush() {
+        guard state != .ended, !isSendPending, !isBlocked else { return }
+        fill()
+        if gather.isEmpty { return finishWhenDone() }
+        switch channel.send(&gather) {
+        case .complete(let byteCount), .partial(let byteCount):
+            settle(byteCount)
+        case .blocked:
+            isBlocked = true
+            settle(0)
+        case .pending:
+            isSendPending = true
+            return
+        case .failed(let error):
+            return end(.channel(error))
+        }
+        guard !isBlocked else { return }
+        if muxer.hasOutput { wantFlush() } else { finishWhenDone() }
+    }
+
+    /// Fills the gather up to the write budget. Producers that are told of room add to their queues meanwhile.
+    private func fill() {
+        while gather.byteCount < budget.bytes, gather.hasRoom, muxer.hasOutput {
+            let before = gather.byteCount
+            muxer.transmit(into: &gather, byteLimit: budget.bytes, now: loop.now, events: &events)
+            let hadEvents = !events.isEmpty
+            dispatchOwnEvents()
+            if gather.byteCount == before && !hadEvents { break }
+        }
+    }
+
+    /// Events of `transmit` and `settle`: what handlers queue now is part of the flush under way.
+    private func dispatchOwnEvents() {
+        guard !events.isEmpty else { return }
+        let wasScheduled = isFlushScheduled
+        isFlushScheduled = true
+        dispatchEvents(nil)
+        isFlushScheduled = wasScheduled
+    }
+
+    /// The channel took `byteCount` bytes of the gather. Frames of which it took nothing go back to the muxer.
+    private func settle(_ byteCount: Int) {
+        let offered = gather.byteCount
+        gather.advance(by: byteCount)
+        if byteCount > 0 { writes += 1 }
+        if byteCount < offered {
+            partialWrites += 1
+            while let frame = gather.popUnbegun() { muxer.takeBack(frame) }
+            gather.trim()
+            isBlocked = true
+        }
+        budget.adapt(offered: offered, taken: byteCount)
+        muxer.settle(events: &events)
+        dispatchOwnEvents()
+    }
+
+    /// Ends this side once there is nothing left to say, and the connection once both sides have.
+    private func finishWhenDone() {
+        guard state != .ended, gather.isEmpty, !muxer.hasOutput else { return armTimer() }
+        let wantsEnd = state == .closing || muxer.wantsHalfClose
+        guard wantsEnd else { return armTimer() }
+        if !hasFinishedSending {
+            hasFinishedSending = true
+            channel.finishSending()
+        }
+        if hasReceivedEnd { end(.orderly) }
+    }
+
+    // MARK: Time and the end
+
+    private func armTimer() {
+        guard let due = muxer.deadline, state != .ended else { return }
+        if let timer {
+            // A deadline only moves later: an early timer looks again, which is cheaper than moving it at every flush.
+            if !timer.isArmed { timer.arm(at: due) }
+            return
+        }
+        let timer = loop.makeTimer { [weak self] in self?.timerFired() }
+        timer.arm(at: due)
+        self.timer = timer
+    }
+
+    private func timerFired() {
+        guard state != .ended, let due = muxer.deadline else { return }
+        guard loop.now >= due else {
+            timer?.arm(at: due)
+            return
+        }
+        do {
+            try muxer.advanceTime(to: loop.now, events: &events)
+            dispatchOwnEvents()
+            flush()
+            armTimer()
+        } catch {
+            fail(.muxer(error))
+        }
+    }
+
+    /// The far end broke the protocol: the muxer's farewell goes out if the channel takes it, and that is the end.
+    private func fail(_ reason: ConnectionEnd) {
+        if state != .ended && !isSendPending && !isBlocked && gather.isEmpty {
+            muxer.transmit(into: &gather, byteLimit: budget.bytes, now: loop.now, events: &events)
+            events.removeAll()
+            if !gather.isEmpty { _ = channel.send(&gather) }
+        }
+        end(reason)
+    }
+
+    private func end(_ reason: ConnectionEnd) {
+        guard state != .ended else { return }
+        state = .ended
+        timer?.cancel()
+        timer = nil
+        let handler = self.handler
+        handler?.connectionEnded(self, reason)
+        channel.close()
+    }
+}
