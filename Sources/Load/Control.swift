@@ -1,0 +1,116 @@
+import FoundationEssentials
+import Bytes
+import Gauge
+
+/// What the two sides of a run tell each other, on a connection of its own. Each message is a 4-byte big-endian length, a byte that says how to read
+/// it, and the body.
+///
+/// ```
+///   client                         server
+///     │ setup(scenario, token)       │
+///     │ ───────────────────────────▶ │ prepares
+///     │ ◀─────────────────────────── │ done
+///     │ start, begin, end, stop,     │ one answer each: done, or usage, or problem
+///     │ checkAll, finish, progress   │
+///     │ ───────────────────────────▶ │
+///     │ collect                      │ waits until every connection has ended
+///     │ ───────────────────────────▶ │
+///     │ ◀─────────── receipts, outcome
+/// ```
+enum ControlRequest: Codable, Equatable {
+    case setup(Scenario, token: UInt64)
+    case start
+    case begin
+    case end
+    case stop
+    case checkAll
+    case finish
+    case progress
+    case collect(timeoutSeconds: Double)
+}
+
+enum ControlReply: Codable, Equatable {
+    case done
+    case progress(Recording.Totals, streams: Int, usage: Usage)
+    case outcome(SideOutcome)
+    /// What the server could not do, for a person.
+    case problem(String)
+}
+
+/// Why talking to the other side of a run failed.
+public enum ControlError: Error, Equatable, Sendable, CustomStringConvertible {
+    case frameTooLarge(byteCount: Int, limit: Int)
+    case malformed(String)
+    case closed(String)
+    case timeout(what: String, seconds: Double)
+    case refused(String)
+
+    public var description: String {
+        switch self {
+        case .frameTooLarge(let byteCount, let limit): "a control message of \(byteCount) bytes exceeds the limit of \(limit)"
+        case .malformed(let reason): "a control message cannot be read: \(reason)"
+        case .closed(let reason): "the server ended the control connection: \(reason)"
+        case .timeout(let what, let seconds): "the server did not answer '\(what)' within \(seconds) s"
+        case .refused(let reason): "the server refused: \(reason)"
+        }
+    }
+}
+
+/// Cuts a byte stream into control messages, and makes them. A machine: bytes in, messages out.
+///
+/// Invariant: `buffer` never holds more than one message and what followed it in one read.
+struct ControlCodec {
+    enum Kind: UInt8 {
+        case json = 1
+        /// ``ReceiptList``: too many and too regular for JSON. Stands before the outcome it belongs to.
+        case receipts = 2
+    }
+
+    /// 4 million receipts are well below this.
+    static let byteCountMax = 256 << 20
+    private var buffer: [UInt8] = []
+    private var consumed = 0
+
+    static func frame(_ kind: Kind, _ body: [UInt8]) -> [UInt8] {
+        let length = UInt32(body.count + 1)
+        let header = (0..<4).map { UInt8(truncatingIfNeeded: length >> (24 - 8 * UInt32($0))) }
+        return header + [kind.rawValue] + body
+    }
+
+    static func frame(_ message: some Encodable) throws -> [UInt8] {
+        frame(.json, Array(try JSONEncoder().encode(message)))
+    }
+
+    mutating func append(_ bytes: RawSpan) {
+        buffer += bytes.array()
+    }
+
+    /// The next whole message, or nil when more bytes are needed.
+    mutating func next() throws(ControlError) -> (Kind, [UInt8])? {
+        guard buffer.count - consumed >= 5 else { return dropConsumed() }
+        let length = buffer[consumed..<consumed + 4].reduce(0) { $0 << 8 | Int($1) }
+        guard length >= 1, length <= Self.byteCountMax else {
+            throw .frameTooLarge(byteCount: length, limit: Self.byteCountMax)
+        }
+        guard let kind = Kind(rawValue: buffer[consumed + 4]) else { throw .malformed("unknown kind \(buffer[consumed + 4])") }
+        guard buffer.count - consumed >= 4 + length else { return dropConsumed() }
+        let body = Array(buffer[consumed + 5..<consumed + 4 + length])
+        consumed += 4 + length
+        return (kind, body)
+    }
+
+    /// Makes room behind the last whole message.
+    private mutating func dropConsumed() -> (Kind, [UInt8])? {
+        buffer.removeFirst(consumed)
+        consumed = 0
+        return nil
+    }
+
+    static func decode<Message: Decodable>(_ type: Message.Type, _ body: [UInt8]) throws(ControlError) -> Message {
+        do {
+            return try JSONDecoder().decode(type, from: Data(body))
+        } catch {
+            throw .malformed("\(error)")
+        }
+    }
+}

@@ -1,0 +1,138 @@
+import Bytes
+import Gauge
+import Kernel
+import Muxers
+import P2P
+
+/// What remains of a shard's connections and streams when they have ended: ledgers, receipts and everything that was wrong.
+struct Harvest {
+    /// Sentences kept of what went wrong; the rest are counted.
+    static let problemsMax = 20
+
+    var ledger = SideLedger()
+    var receipts: [Receipt] = []
+    private(set) var problems: [String] = []
+    private(set) var problemsDropped = 0
+    /// Bytes that each stream received in the window; streams that received none in any direction of theirs are left out by role.
+    var windowBytes: [UInt64] = []
+    private(set) var longestSilence: Nanoseconds = 0
+    // Of connections that have ended.
+    var writes: UInt64 = 0
+    var partialWrites: UInt64 = 0
+    var framesSent: UInt64 = 0
+    var bytesCopied: UInt64 = 0
+    var lateBytes: UInt64 = 0
+
+    mutating func note(_ problem: String) {
+        if problems.count < Self.problemsMax { problems.append(problem) } else { problemsDropped += 1 }
+    }
+
+    /// All that went wrong, bounded.
+    var problemSentences: [String] {
+        problemsDropped == 0 ? problems : problems + ["and \(problemsDropped) more problems like these"]
+    }
+
+    mutating func beginWindow() { longestSilence = 0 }
+
+    @inline(__always)
+    mutating func noteSilence(_ time: Nanoseconds) {
+        if time > longestSilence { longestSilence = time }
+    }
+
+    // MARK: Connections
+
+    mutating func add(_ traffic: TrafficConnection, _ connection: Connection, _ reason: ConnectionEnd, stack: Stack) {
+        let counters = connection.muxer.counters
+        let info = connection.channel.tcpInfo()
+        ledger.sent += Self.account(
+            counters.sent, negotiation: connection.negotiationBytes.sent, socket: connection.channel.bytesSent,
+            kernel: Self.witness(stack, info.map { sent in sent.bytesSent.map { $0 &- (sent.bytesRetransmitted ?? 0) } }))
+        ledger.received += Self.account(
+            counters.received, negotiation: connection.negotiationBytes.received, socket: connection.channel.bytesReceived,
+            kernel: Self.witness(stack, info.map(\.bytesReceived)))
+        writes += connection.writes
+        partialWrites += connection.partialWrites
+        framesSent += counters.sent.dataFrames
+        bytesCopied += connection.bytesCopied
+        lateBytes += counters.lateBytes
+        if !traffic.pooled.isEmpty { receipts += traffic.pooled.receipts(connection: traffic.index) }
+    }
+
+    /// What the kernel counted, or why there is no such count.
+    private static func witness(_ stack: Stack, _ bytes: UInt64??) -> Gauge.Measured<UInt64> {
+        guard stack.transport == .tcp else { return .unavailable("the transport is \(stack.transport.rawValue): no TCP_INFO") }
+        guard let bytes else { return .unavailable("the socket was gone before TCP_INFO could be read") }
+        return Gauge.Measured(bytes, else: "this kernel's TCP_INFO has no byte counts")
+    }
+
+    private static func account(
+        _ counters: MuxerCounters.Direction, negotiation: UInt64, socket: UInt64, kernel: Gauge.Measured<UInt64>
+    ) -> ByteLedger {
+        var ledger = ByteLedger()
+        ledger.payload = counters.payloadBytes
+        ledger.muxDataHeader = counters.dataHeaderBytes
+        ledger.muxWindowUpdate = counters.windowUpdateBytes
+        ledger.muxOpenClose = counters.openCloseBytes
+        ledger.muxPing = counters.pingBytes
+        ledger.negotiation = negotiation
+        ledger.socketBytes = socket
+        ledger.kernelBytes = kernel
+        return ledger
+    }
+
+    // MARK: Streams
+
+    /// Receipts of a stream that has ended: one for each direction in which it carries payload.
+    mutating func addReceipts(_ traffic: TrafficConnection, _ lane: Lane, side: Side, pools: Bool, shapes: [MessageShape]) {
+        let size = UInt64(shapes[Int(lane.flow)].messageBytes)
+        let outgoing: Direction = side == .client ? .up : .down
+        let sent = Self.receipt(traffic, lane, lane.sent, outgoing, bytes: lane.sent.messages * size)
+        let received = Self.receipt(
+            traffic, lane, lane.received, outgoing == .up ? .down : .up, bytes: lane.received.messages * size + UInt64(lane.offset))
+        if pools {
+            traffic.pooled.add(sent, lane.sent.key)
+            traffic.pooled.add(received, lane.received.key)
+            return
+        }
+        switch lane.role {
+        case .source: receipts.append(sent)
+        case .sink: receipts.append(received)
+        case .duplex, .requester, .responder, .holder: receipts += [sent, received]
+        case .vacant: break
+        }
+    }
+
+    private static func receipt(
+        _ traffic: TrafficConnection, _ lane: Lane, _ progress: Lane.Progress, _ direction: Direction, bytes: UInt64
+    ) -> Receipt {
+        Receipt(
+            connection: traffic.index, stream: lane.ordinal, direction: direction, bytes: bytes, messages: progress.messages,
+            checksum: progress.checksum, lastMessageChecksum: progress.lastChecksum)
+    }
+}
+
+/// Receipts of streams that live for one operation, added up for their connection: there are too many to list. A stream's key takes part in the
+/// sum, so that what one stream lost and another gained does not cancel.
+struct PooledReceipts {
+    private var up = Receipt(connection: 0, stream: 0, direction: .up)
+    private var down = Receipt(connection: 0, stream: 0, direction: .down)
+
+    var isEmpty: Bool { up.messages == 0 && down.messages == 0 && up.bytes == 0 && down.bytes == 0 }
+
+    mutating func add(_ receipt: Receipt, _ key: UInt64) {
+        func merge(_ sum: inout Receipt) {
+            sum.bytes &+= receipt.bytes
+            sum.messages &+= receipt.messages
+            sum.checksum &+= (receipt.checksum ^ receipt.bytes) &* (key | 1)
+        }
+        receipt.direction == .up ? merge(&up) : merge(&down)
+    }
+
+    func receipts(connection: UInt32) -> [Receipt] {
+        [up, down].map { sum in
+            var receipt = sum
+            receipt.connection = connection
+            return receipt
+        }
+    }
+}

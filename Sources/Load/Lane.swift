@@ -1,0 +1,66 @@
+import Bytes
+import Gauge
+import Muxers
+
+/// The traffic of one stream at one end: what it has sent and received, and where in a message it is.
+struct Lane: BitwiseCopyable {
+    /// What this end does on the stream.
+    enum Role: UInt8 {
+        /// No stream stands in this place.
+        case vacant
+        case source, sink, duplex
+        case requester, responder
+        case holder
+
+        var isSource: Bool { self == .source || self == .duplex }
+    }
+
+    var role = Role.vacant
+    /// Our `finish` has been called.
+    var isFinished = false
+    /// The message being received is compared byte by byte.
+    var isSampled = false
+    var handle = StreamHandle.none
+    var ordinal: UInt64 = 0
+    var flow: UInt32 = 0
+
+    var sent = Progress()
+    var received = Progress()
+    /// Position in the message being received.
+    var offset: UInt32 = 0
+    /// Of the message being received, as far as it has come.
+    var messageChecksum: UInt64 = 0
+
+    /// Answers still to come (requester).
+    var outstanding: UInt32 = 0
+    /// When bytes last arrived, for the longest silence; 0 before the window.
+    var heardAt: Nanoseconds = 0
+    /// Received bytes when the window opened.
+    var bytesAtWindow: UInt64 = 0
+
+    /// One direction of the stream.
+    struct Progress: BitwiseCopyable {
+        var key: UInt64 = 0
+        var messages: UInt64 = 0
+        /// Over the sampled messages.
+        var checksum: UInt64 = 0
+        /// Of the last message, once all are checked (after the run's window).
+        var lastChecksum: UInt64 = 0
+    }
+}
+
+extension Scenario.Flow.Verb {
+    /// What the end that opened the stream does, and what the other does.
+    func role(ofOpener isOpener: Bool) -> Lane.Role {
+        switch self {
+        case .send: isOpener ? .source : .sink
+        case .receive: isOpener ? .sink : .source
+        case .duplex: .duplex
+        case .request, .churn, .connect: isOpener ? .requester : .responder
+        case .hold: .holder
+        }
+    }
+
+    /// Streams end with each operation, so receipts are kept for the connection and not for each stream.
+    var isEphemeral: Bool { self == .churn || self == .connect }
+}

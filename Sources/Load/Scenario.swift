@@ -1,0 +1,258 @@
+public import FoundationEssentials
+public import Gauge
+
+/// Everything that decides what a run does, as data: with the same scenario and seed a run can be repeated.
+public struct Scenario: Codable, Equatable, Sendable {
+    public static let schema = "streamgauge.scenario/1"
+
+    /// What some of a connection's streams do.
+    public struct Flow: Codable, Equatable, Sendable {
+        public enum Verb: String, Codable, CaseIterable, Sendable {
+            /// The client sends messages as fast as the stream takes them.
+            case send
+            /// The server sends messages as fast as the stream takes them.
+            case receive
+            /// Both at once.
+            case duplex
+            /// The client sends a message, the server answers with one of the same size.
+            case request
+            /// A new stream for every request.
+            case churn
+            /// A new connection for every request.
+            case connect
+            /// The stream is open and silent.
+            case hold
+        }
+
+        public var verb: Verb
+        /// How many of a connection's streams; nil means all that are left.
+        public var streams: Int?
+        public var messageSizeBytes: Int
+        /// Requests under way on a stream at once.
+        public var depth: Int
+
+        public init(verb: Verb, streams: Int? = nil, messageSizeBytes: Int, depth: Int = 1) {
+            self.verb = verb
+            self.streams = streams
+            self.messageSizeBytes = messageSizeBytes
+            self.depth = depth
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case verb, streams, depth
+            case messageSizeBytes = "message_size_bytes"
+        }
+    }
+
+    public var subject: String
+    /// The workload it was made from; a label.
+    public var workload: String
+    public var connections: Int
+    /// Streams on each connection.
+    public var streams: Int
+    public var flows: [Flow]
+    /// Length of the measured window; nil when a count ends the run.
+    public var durationSeconds: Double?
+    /// Operations in all after which the run ends: messages, requests, streams or connections.
+    public var count: Int?
+    /// Warm-up before the window.
+    public var omitSeconds: Double
+    /// Operations a second in all; nil is a closed loop.
+    public var ratePerSecond: Double?
+    public var threads: Int
+    public var verify: String
+    public var seed: UInt64
+    public var io: String
+
+    enum CodingKeys: String, CodingKey {
+        case subject, workload, connections, streams, flows, count, threads, verify, seed, io
+        case durationSeconds = "duration_seconds"
+        case omitSeconds = "omit_seconds"
+        case ratePerSecond = "rate_per_second"
+    }
+
+    public init(
+        subject: String, workload: String, connections: Int = 1, streams: Int = 1, flows: [Flow], durationSeconds: Double? = 5,
+        count: Int? = nil, omitSeconds: Double = 0.5, ratePerSecond: Double? = nil, threads: Int = 1, verify: String = "sampled",
+        seed: UInt64 = 1, io: String = "auto"
+    ) {
+        self.subject = subject
+        self.workload = workload
+        self.connections = connections
+        self.streams = streams
+        self.flows = flows
+        self.durationSeconds = durationSeconds
+        self.count = count
+        self.omitSeconds = omitSeconds
+        self.ratePerSecond = ratePerSecond
+        self.threads = threads
+        self.verify = verify
+        self.seed = seed
+        self.io = io
+    }
+
+    /// The flow of the stream that a connection's opener opened after `ordinal` others.
+    func flow(ofStream ordinal: UInt64) -> Flow {
+        var first: UInt64 = 0
+        for flow in flows {
+            guard let count = flow.streams else { return flow }
+            first += UInt64(count)
+            if ordinal < first { return flow }
+        }
+        return flows[flows.count - 1]
+    }
+
+    /// Bytes of a message of the flow whose operations are counted: the first.
+    public var messageSizeBytes: Int { flows[0].messageSizeBytes }
+}
+
+/// What a scenario demands that cannot be had.
+public enum ScenarioError: Error, Equatable, Sendable, CustomStringConvertible {
+    case notAScenario(file: String, reason: String)
+    case unknownWorkload(String, nearest: String?)
+    case outOfRange(name: String, value: String, allowed: String)
+    case contradiction(String)
+    case tooManyDescriptors(needed: Int, limit: Int)
+
+    public var description: String {
+        switch self {
+        case .notAScenario(let file, let reason):
+            "\(file) is not a scenario: \(reason)"
+        case .unknownWorkload(let name, let nearest):
+            "there is no workload '\(name)'\(nearest.map { "; did you mean '\($0)'?" } ?? "") Known workloads: \(Workload.allCases.map(\.rawValue).joined(separator: ", "))"
+        case .outOfRange(let name, let value, let allowed):
+            "\(name) is \(value); allowed is \(allowed)"
+        case .contradiction(let text):
+            text
+        case .tooManyDescriptors(let needed, let limit):
+            "this needs \(needed) descriptors in a process and the limit is \(limit): raise it with 'ulimit -n \(needed)', or use fewer connections or a stack with a muxer"
+        }
+    }
+}
+
+/// The workloads that have names.
+public enum Workload: String, CaseIterable, Sendable {
+    case bulk, request, churn, connect, idle, mixed
+
+    public init(parsing text: String) throws(ScenarioError) {
+        guard let workload = Workload(rawValue: text) else {
+            throw .unknownWorkload(text, nearest: Nearest.to(text, among: Workload.allCases.map(\.rawValue)))
+        }
+        self = workload
+    }
+
+    /// One line for people.
+    public var summary: String {
+        switch self {
+        case .bulk: "messages one way (or both) as fast as every stream takes them"
+        case .request: "a message there, a message of the same size back; closed loop, or open loop with --rate"
+        case .churn: "open a stream, exchange a message, close it; as many at once as there are streams"
+        case .connect: "open a connection, exchange a message, close it; as many at once as there are connections"
+        case .idle: "streams held open in silence: memory per stream on each side"
+        case .mixed: "64-byte requests on one stream while the others run bulk"
+        }
+    }
+
+    /// Message size when none is given.
+    public var messageSizeDefault: Int {
+        switch self {
+        case .bulk, .mixed: 64 << 10
+        case .request, .churn, .connect, .idle: 64
+        }
+    }
+
+    /// What the streams of a connection do.
+    public func flows(messageSizeBytes size: Int, direction: String, depth: Int) throws(ScenarioError) -> [Scenario.Flow] {
+        let bulkVerbs: [String: Scenario.Flow.Verb] = ["up": .send, "down": .receive, "both": .duplex]
+        guard let bulk = bulkVerbs[direction] else {
+            throw .outOfRange(name: "direction", value: direction, allowed: "up, down or both")
+        }
+        switch self {
+        case .bulk: return [.init(verb: bulk, messageSizeBytes: size)]
+        case .request: return [.init(verb: .request, messageSizeBytes: size, depth: depth)]
+        case .churn: return [.init(verb: .churn, messageSizeBytes: size)]
+        case .connect: return [.init(verb: .connect, messageSizeBytes: size)]
+        case .idle: return [.init(verb: .hold, messageSizeBytes: size)]
+        case .mixed:
+            return [.init(verb: .request, streams: 1, messageSizeBytes: 64, depth: depth), .init(verb: bulk, messageSizeBytes: size)]
+        }
+    }
+}
+
+extension Scenario {
+    public static let messageSizeBytesMax = 1 << 30
+    public static let streamsMax = 1_000_000
+    public static let connectionsMax = 100_000
+
+    /// Checks what a file or a person gave.
+    public func validate() throws(ScenarioError) {
+        func require(_ isFine: Bool, _ name: String, _ value: some CustomStringConvertible, _ allowed: String) throws(ScenarioError) {
+            guard isFine else { throw .outOfRange(name: name, value: "\(value)", allowed: allowed) }
+        }
+        try require((1...Self.connectionsMax).contains(connections), "connections", connections, "1 to \(Self.connectionsMax)")
+        try require((1...Self.streamsMax).contains(streams), "streams", streams, "1 to \(Self.streamsMax)")
+        try require(!flows.isEmpty, "flows", "empty", "at least one flow")
+        for flow in flows {
+            try require(
+                (1...Self.messageSizeBytesMax).contains(flow.messageSizeBytes), "message size", flow.messageSizeBytes, "1 B to 1 GiB")
+            try require((1...1024).contains(flow.depth), "depth", flow.depth, "1 to 1024")
+            try require((flow.streams ?? 1) >= 1, "streams of a flow", flow.streams ?? 1, "at least 1")
+        }
+        try require((1...64).contains(threads), "threads", threads, "1 to 64")
+        try require(omitSeconds >= 0 && omitSeconds <= 3600, "omit", omitSeconds, "0 s to 1 h")
+        if let durationSeconds {
+            try require(durationSeconds > 0 && durationSeconds <= 86_400, "duration", durationSeconds, "above 0 s, at most 24 h")
+        }
+        if let count { try require(count >= 1, "count", count, "at least 1") }
+        if let ratePerSecond { try require(ratePerSecond > 0 && ratePerSecond <= 1e8, "rate", ratePerSecond, "above 0, at most 100 million a second") }
+        guard durationSeconds != nil || count != nil else { throw .contradiction("a run needs a duration or a count") }
+        if ratePerSecond != nil && flows[0].verb != .request {
+            throw .contradiction("--rate is for the workloads request and mixed: only they have operations that can be scheduled")
+        }
+        if workload == Workload.mixed.rawValue && streams < 2 {
+            throw .contradiction("mixed needs at least 2 streams: one for requests, the others for bulk (-m 101 is usual)")
+        }
+        if flows.contains(where: { $0.verb == .connect }) && flows.count > 1 {
+            throw .contradiction("connect cannot be mixed with other flows: it opens and closes whole connections")
+        }
+        if flows.contains(where: { $0.verb == .churn }) && flows.count > 1 {
+            throw .contradiction("churn cannot be mixed with other flows yet")
+        }
+    }
+
+    /// Reads a scenario file.
+    public static func decode(_ json: Data, file: String) throws(ScenarioError) -> Scenario {
+        struct Header: Codable { var schema: String }
+        do {
+            let header = try JSONDecoder().decode(Header.self, from: json)
+            guard header.schema == schema else {
+                throw ScenarioError.notAScenario(file: file, reason: "its schema is '\(header.schema)', not '\(schema)'")
+            }
+            return try JSONDecoder().decode(Scenario.self, from: json)
+        } catch let error as ScenarioError {
+            throw error
+        } catch DecodingError.keyNotFound(let key, _) {
+            throw .notAScenario(file: file, reason: "the key '\(key.stringValue)' is missing")
+        } catch DecodingError.typeMismatch(_, let context) {
+            throw .notAScenario(file: file, reason: "'\(context.codingPath.map(\.stringValue).joined(separator: "."))': \(context.debugDescription)")
+        } catch {
+            throw .notAScenario(file: file, reason: "\(error)")
+        }
+    }
+
+    /// The scenario file that repeats this.
+    public func encoded() throws -> Data {
+        struct File: Encodable {
+            let scenario: Scenario
+            func encode(to encoder: any Encoder) throws {
+                try scenario.encode(to: encoder)
+                var container = encoder.container(keyedBy: Key.self)
+                try container.encode(Scenario.schema, forKey: .schema)
+            }
+            enum Key: String, CodingKey { case schema }
+        }
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+        return try encoder.encode(File(scenario: self))
+    }
+}

@@ -1,0 +1,224 @@
+import Bytes
+import Gauge
+import Kernel
+import Muxers
+import P2P
+import Reactor
+
+/// One side's part of a run on one event loop: its connections, what they recorded, and what remains of those that have ended.
+///
+/// Everything here happens on the loop. The generator and the responder reach it through ``EventLoop/perform(_:)``.
+///
+/// Phases: connections are made → `startTraffic` → `beginWindow` … `endWindow` → `stopTraffic` → `finishTraffic` → every connection
+/// ends → `outcome`.
+final class Shard {
+    let loop: EventLoop
+    let side: Side
+    let scenario: Scenario
+    let stack: Stack
+    let flows: [Scenario.Flow]
+    let shapes: [MessageShape]
+    let depthMax: Int
+    let isEphemeral: Bool
+    let payload: Payload
+    let sampleRule: SampleRule
+    let recorder = Recorder()
+    /// A stream is refilled until it holds this much.
+    let queueTargetBytes: Int
+    let muxerLimits: MuxerLimits
+    var pacer: Pacer?
+
+    private(set) var isTrafficOn = false
+    private(set) var isFinishing = false
+    /// Every message is checked, so that the last one surely is.
+    private(set) var checksAll = false
+    /// Operations still allowed; nil is no limit.
+    private var operationsLeft: Int?
+
+    var live: [UInt32: [TrafficConnection]] = [:]
+    private(set) var liveCount = 0
+    private(set) var readyCount = 0
+    var harvest = Harvest()
+    /// Called when something changed that somebody may wait for.
+    var onProgress: (() -> Void)?
+    /// Connect: makes the next connection in the place of the one that ended.
+    var onReconnect: ((UInt32) -> Void)?
+
+    init(loop: EventLoop, side: Side, scenario: Scenario, stack: Stack, operations: Int?, share: Double = 1) throws {
+        self.loop = loop
+        self.side = side
+        self.scenario = scenario
+        self.stack = stack
+        flows = scenario.flows
+        shapes = flows.map { MessageShape(messageBytes: $0.messageSizeBytes) }
+        depthMax = flows.map(\.depth).max() ?? 1
+        isEphemeral = flows.contains { $0.verb.isEphemeral }
+        payload = Payload(seed: scenario.seed)
+        sampleRule = try SampleRule(parsing: scenario.verify)
+        operationsLeft = operations
+        // A connection's streams together hold about a write's worth or two, so that there is always something to
+        // send and no more memory is touched than that needs.
+        let perStream = (2 << 20) / (stack.hasMuxer ? scenario.streams : 1)
+        let message = flows.map(\.messageSizeBytes).max() ?? 0
+        queueTargetBytes = max(min(perStream, 1 << 20), min(2 * message, 256 << 10), 1024)
+        var limits = MuxerLimits()
+        limits.sendLowWaterBytes = queueTargetBytes / 2
+        limits.streamsMax = max(limits.streamsMax, scenario.streams + 16)
+        limits.sendQueueBytesMax = max(limits.sendQueueBytesMax, 2 * message + queueTargetBytes)
+        muxerLimits = limits
+    }
+
+    var now: Nanoseconds { loop.now }
+
+    /// The time, read afresh: for latencies, where a turn's cached time would be too coarse.
+    @inline(__always) func freshNow() -> Nanoseconds { Clock.now }
+
+    // MARK: Connections
+
+    func makeMuxer(_ role: MuxerRole) -> any Muxer {
+        switch stack.muxer {
+        case .none: return Passthrough(role: role, limits: muxerLimits)
+        case .yamux:
+            var limits = YamuxLimits()
+            limits.common = muxerLimits
+            return Yamux(role: role, limits: limits)
+        case .mplex: return Mplex(role: role, limits: muxerLimits)
+        }
+    }
+
+    /// A connection that has been dialled; its greeting goes out and its streams are opened.
+    func dialled(_ channel: any Channel, index: UInt32, streamBase: UInt64, token: UInt64, dialledAt: Nanoseconds) {
+        let greeting = Greeting(role: .data, connection: index, streamBase: streamBase, token: token)
+        let traffic = TrafficConnection(shard: self, index: index, streamBase: streamBase)
+        traffic.dialledAt = dialledAt
+        let connection = Connection(
+            channel: channel, muxer: makeMuxer(.initiator), handler: traffic, loop: loop, prefix: greeting.encoded)
+        add(traffic, connection)
+        connection.start()
+        traffic.begin(streams: stack.hasMuxer ? scenario.streams : 1)
+    }
+
+    /// A connection that was accepted and has greeted.
+    func accepted(_ channel: any Channel, _ greeting: Greeting) -> Connection {
+        let traffic = TrafficConnection(shard: self, index: greeting.connection, streamBase: greeting.streamBase)
+        let connection = Connection(
+            channel: channel, muxer: makeMuxer(.responder), handler: traffic, loop: loop,
+            negotiationBytesReceived: UInt64(Greeting.byteCount))
+        add(traffic, connection)
+        return connection
+    }
+
+    private func add(_ traffic: TrafficConnection, _ connection: Connection) {
+        traffic.connection = connection
+        live[traffic.index, default: []].append(traffic)
+        liveCount += 1
+    }
+
+    func connectionReady() {
+        readyCount += 1
+        onProgress?()
+    }
+
+    func connectionEnded(_ traffic: TrafficConnection, _ connection: Connection, _ reason: ConnectionEnd) {
+        harvest.add(traffic, connection, reason, stack: stack)
+        if case .orderly = reason {} else { problem("connection \(traffic.index): \(reason)") }
+        traffic.connection = nil
+        live[traffic.index]?.removeAll { $0 === traffic }
+        if live[traffic.index]?.isEmpty == true { live[traffic.index] = nil }
+        liveCount -= 1
+        if reopensConnections, side == .client, isTrafficOn, !operationsAreSpent { onReconnect?(traffic.index) }
+        onProgress?()
+    }
+
+    func forEachLive(_ body: (TrafficConnection) -> Void) {
+        for connections in live.values { for connection in connections { body(connection) } }
+    }
+
+    // MARK: Phases
+
+    func startTraffic() {
+        isTrafficOn = true
+        forEachLive { $0.startTraffic() }
+        pacer?.start()
+    }
+
+    func beginWindow() {
+        forEachLive { $0.beginWindow(at: now) }
+        harvest.beginWindow()
+        recorder.begin(at: freshNow())
+    }
+
+    func endWindow() {
+        recorder.end(at: freshNow())
+        forEachLive { $0.endWindow(into: &harvest) }
+    }
+
+    func stopTraffic() {
+        isTrafficOn = false
+        pacer?.stop()
+    }
+
+    /// From here on every message is checked: the last of each stream is among them.
+    func checkAll() { checksAll = true }
+
+    func finishTraffic() {
+        isFinishing = true
+        forEachLive { $0.finishTraffic() }
+    }
+
+    /// Gives up what is still open.
+    func abandon() {
+        forEachLive { $0.connection?.abort() }
+    }
+
+    // MARK: What connections ask and tell
+
+    var reopensStreams: Bool { isTrafficOn && side == .client && flows[0].verb == .churn }
+    var reopensConnections: Bool { flows[0].verb == .connect }
+
+    func flow(ofStream ordinal: UInt64) -> (number: Int, flow: Scenario.Flow) {
+        var first: UInt64 = 0
+        for (number, flow) in flows.enumerated() {
+            guard let count = flow.streams else { return (number, flow) }
+            first += UInt64(count)
+            if ordinal < first { return (number, flow) }
+        }
+        return (flows.count - 1, flows[flows.count - 1])
+    }
+
+    func streamKey(connection: UInt32, stream: UInt64, direction: Direction) -> UInt64 {
+        Payload.streamKey(seed: scenario.seed, connection: connection, stream: stream, direction: direction)
+    }
+
+    /// Takes one operation from the budget, if there is one.
+    @inline(__always)
+    func mayIssue() -> Bool {
+        guard let left = operationsLeft else { return true }
+        guard left > 0 else { return false }
+        operationsLeft = left - 1
+        return true
+    }
+
+    var operationsAreSpent: Bool { operationsLeft == 0 }
+
+    func operationCompleted(startedAt: Nanoseconds, endedAt: Nanoseconds) {
+        recorder.recordLatency(endedAt &- startedAt)
+        recorder.completed(1, at: endedAt)
+    }
+
+    @inline(__always)
+    func noteHeard(_ lane: inout Lane) {
+        let time = now
+        if lane.heardAt != 0 { harvest.noteSilence(time &- lane.heardAt) }
+        if lane.heardAt != 0 || recorder.isMeasuring { lane.heardAt = time }
+    }
+
+    func batchEnded() { onProgress?() }
+
+    func problem(_ text: String) { harvest.note(text) }
+    func corruption(_ text: String) { harvest.note(text) }
+
+    func writeReceipts(_ traffic: TrafficConnection, _ lane: Lane) {
+        harvest.addReceipts(traffic, lane, side: side, pools: isEphemeral, shapes: shapes)
+    }
+}

@@ -1,0 +1,376 @@
+import Bytes
+import Gauge
+import Kernel
+import Muxers
+import P2P
+
+/// One connection of a run at one end: makes and checks the traffic of its streams. Both ends are the same code; a lane's role says who sends.
+///
+/// Invariant: `liveLanes` is the number of lanes that are not vacant; a lane stands at its stream handle's index.
+///
+/// Call order (client): `begin` opens the streams; `startTraffic` when all connections have theirs; `stopTraffic`; `finishTraffic`; the end.
+/// The server hears `streamOpened` instead of opening.
+final class TrafficConnection: StreamHandler {
+    unowned let shard: Shard
+    let index: UInt32
+    let streamBase: UInt64
+    var connection: Connection?
+    var lanes = Stack<Lane>()
+    /// Start of each request under way: `depth` places a lane.
+    var starts = Stack<Nanoseconds>()
+    var liveLanes = 0
+    /// The same, when they were really sent: kept in open loop only, where that is another time.
+    private var serviceStarts = Stack<Nanoseconds>()
+    /// The pacer's number for this connection.
+    var pacerNumber: UInt32?
+    /// When dialling began: where a request is a connection's whole life its latency counts from here.
+    var dialledAt: Nanoseconds = 0
+    /// Streams still to be opened by this end.
+    private var wanted = 0
+    private(set) var isReady = false
+    /// What ended lanes leave, where there is no receipt for each.
+    var pooled = PooledReceipts()
+    // What one read brought, told to the recorder once.
+    private var batchBytes = 0
+    private var batchMessages = 0
+
+    init(shard: Shard, index: UInt32, streamBase: UInt64) {
+        self.shard = shard
+        self.index = index
+        self.streamBase = streamBase
+    }
+
+    // MARK: Opening
+
+    func begin(streams: Int) {
+        wanted = streams
+        openWanted()
+    }
+
+    private func openWanted() {
+        guard let connection else { return }
+        while wanted > 0 {
+            do {
+                let now = shard.freshNow()
+                let place = addLane(try connection.openStream(), isOpener: true)
+                wanted -= 1
+                // A lane of churn that had to wait for the far end's acknowledgements.
+                if isReady { issue(place, intendedAt: now) }
+            } catch .tooManyUnacknowledgedStreams {
+                return
+            } catch {
+                shard.problem("connection \(index): opening a stream failed: \(error)")
+                return connection.abort()
+            }
+        }
+        guard !isReady else { return }
+        isReady = true
+        // Connect: the run is under way already.
+        if shard.isTrafficOn { startTraffic() }
+        shard.connectionReady()
+    }
+
+    func connectionCanOpen(_ connection: Connection) {
+        openWanted()
+    }
+
+    func streamOpened(_ stream: StreamHandle, on connection: Connection) {
+        let place = addLane(stream, isOpener: false)
+        if shard.isTrafficOn { startLane(place) }
+    }
+
+    @discardableResult
+    private func addLane(_ stream: StreamHandle, isOpener: Bool) -> Int {
+        let place = Int(stream.index)
+        while lanes.count <= place { lanes.push(Lane()) }
+        let ordinal = streamBase + (connection?.muxer.ordinal(of: stream) ?? 0)
+        let (number, flow) = shard.flow(ofStream: ordinal)
+        var lane = Lane()
+        lane.handle = stream
+        lane.ordinal = ordinal
+        lane.flow = UInt32(number)
+        lane.role = flow.verb.role(ofOpener: isOpener)
+        // "Up" is from the stream's opener to the other end; the client opens all streams.
+        let up = shard.streamKey(connection: index, stream: ordinal, direction: .up)
+        let down = shard.streamKey(connection: index, stream: ordinal, direction: .down)
+        lane.sent.key = isOpener ? up : down
+        lane.received.key = isOpener ? down : up
+        lanes[place] = lane
+        liveLanes += 1
+        while starts.count < (place + 1) * shard.depthMax { starts.push(0) }
+        if shard.pacer != nil { while serviceStarts.count < starts.count { serviceStarts.push(0) } }
+        return place
+    }
+
+    // MARK: Traffic
+
+    /// The lanes of this end begin to do what they are for.
+    func startTraffic() {
+        for place in 0..<lanes.count { startLane(place) }
+    }
+
+    private func startLane(_ place: Int) {
+        switch lanes[place].role {
+        case .source, .duplex: fill(place)
+        case .requester:
+            guard let pacer = shard.pacer else { return issueAll(place) }
+            for _ in 0..<shard.flows[Int(lanes[place].flow)].depth { pacer.laneFree(self, place) }
+        case .vacant, .sink, .responder, .holder: break
+        }
+    }
+
+    /// Queues messages until the stream holds as many as it should.
+    private func fill(_ place: Int) {
+        guard shard.isTrafficOn, !lanes[place].isFinished else { return }
+        var queued = 0
+        repeat {
+            guard shard.mayIssue() else { return }
+            guard let now = sendMessage(place) else { return }
+            queued = now
+        } while queued < shard.queueTargetBytes
+    }
+
+    private func issueAll(_ place: Int) {
+        while lanes[place].outstanding < UInt32(shard.flows[Int(lanes[place].flow)].depth) {
+            guard shard.isTrafficOn, shard.mayIssue() else { return }
+            issue(place, intendedAt: shard.reopensConnections ? dialledAt : shard.freshNow())
+        }
+    }
+
+    /// Sends one request. Its latency counts from `intendedAt`.
+    func issue(_ place: Int, intendedAt: Nanoseconds) {
+        let slot = startSlot(place, lanes[place].sent.messages)
+        starts[slot] = intendedAt
+        if shard.pacer != nil { serviceStarts[slot] = shard.freshNow() }
+        lanes[place].outstanding += 1
+        _ = sendMessage(place)
+        // Where the operation is the stream's whole life, nothing follows the request.
+        if shard.isEphemeral { finishLane(place) }
+    }
+
+    @inline(__always)
+    private func startSlot(_ place: Int, _ message: UInt64) -> Int {
+        shard.depthMax == 1 ? place : place * shard.depthMax + Int(message % UInt64(shard.depthMax))
+    }
+
+    /// Queues one message; returns the bytes then queued, or nil when the stream is gone.
+    private func sendMessage(_ place: Int) -> Int? {
+        guard let connection else { return nil }
+        let shape = shard.shapes[Int(lanes[place].flow)]
+        let message = lanes[place].sent.messages
+        let key = lanes[place].sent.key
+        let isSampled = shard.sampleRule.isSampled(message: message, streamKey: key)
+        let isChecked = isSampled || shard.checksAll
+        var checksum: UInt64 = 0
+        var offset = 0
+        var queued = 0
+        do {
+            repeat {
+                let count = shape.bytesLeftInPiece(offset)
+                let slice = shard.payload.slice(streamKey: key, piece: shape.piece(message: message, offset: offset), count: count)
+                if isChecked { checksum &+= PayloadChecksum.partial(slice.bytes, atOffset: UInt64(offset)) }
+                queued = try connection.send(slice, on: lanes[place].handle)
+                offset += count
+            } while offset < shape.messageBytes
+        } catch {
+            shard.problem("connection \(index), stream \(lanes[place].ordinal): sending failed: \(error)")
+            return nil
+        }
+        lanes[place].sent.messages = message + 1
+        if isSampled { lanes[place].sent.checksum &+= PayloadChecksum.folded(checksum, message: message) }
+        if shard.checksAll { lanes[place].sent.lastChecksum = checksum }
+        return queued
+    }
+
+    func streamWritable(_ stream: StreamHandle, on connection: Connection) {
+        let place = Int(stream.index)
+        if lanes[place].role.isSource { fill(place) }
+    }
+
+    // MARK: Receiving
+
+    func streamReceived(_ stream: StreamHandle, _ block: Block, _ range: Range<Int>, on connection: Connection) -> Int {
+        let place = Int(stream.index)
+        let shape = shard.shapes[Int(lanes[place].flow)]
+        var position = range.lowerBound
+        while position < range.upperBound {
+            let offset = Int(lanes[place].offset)
+            if offset == 0 { beginMessage(place) }
+            let count = min(shape.messageBytes - offset, range.upperBound - position)
+            if lanes[place].isSampled || shard.checksAll {
+                check(place, block.bytes(position..<position + count), at: offset, shape)
+            }
+            position += count
+            if offset + count == shape.messageBytes {
+                lanes[place].offset = 0
+                endMessage(place)
+            } else {
+                lanes[place].offset = UInt32(truncatingIfNeeded: offset + count)
+            }
+        }
+        batchBytes += range.count
+        shard.noteHeard(&lanes[place])
+        return range.count
+    }
+
+    @inline(__always)
+    private func beginMessage(_ place: Int) {
+        lanes[place].isSampled = shard.sampleRule.isSampled(
+            message: lanes[place].received.messages, streamKey: lanes[place].received.key)
+        lanes[place].messageChecksum = 0
+    }
+
+    /// Compares received bytes with what they must be.
+    private func check(_ place: Int, _ bytes: RawSpan, at offset: Int, _ shape: MessageShape) {
+        lanes[place].messageChecksum &+= PayloadChecksum.partial(bytes, atOffset: UInt64(offset))
+        var done = 0
+        while done < bytes.byteCount {
+            let inPiece = (offset + done) % Payload.pieceBytesMax
+            let count = min(Payload.pieceBytesMax - inPiece, bytes.byteCount - done)
+            let piece = shape.piece(message: lanes[place].received.messages, offset: offset + done)
+            let part = bytes.extracting(done..<done + count)
+            if !shard.payload.matches(part, streamKey: lanes[place].received.key, piece: piece, offset: inPiece) {
+                shard.corruption(
+                    "connection \(index), stream \(lanes[place].ordinal): message \(lanes[place].received.messages) differs from what was sent, at or behind its byte \(offset + done)")
+                return
+            }
+            done += count
+        }
+    }
+
+    @inline(__always)
+    private func endMessage(_ place: Int) {
+        let message = lanes[place].received.messages
+        if lanes[place].isSampled {
+            lanes[place].received.checksum &+= PayloadChecksum.folded(lanes[place].messageChecksum, message: message)
+        }
+        if shard.checksAll { lanes[place].received.lastChecksum = lanes[place].messageChecksum }
+        lanes[place].received.messages = message + 1
+        batchMessages += 1
+        switch lanes[place].role {
+        case .requester: completed(place, message)
+        case .responder: _ = sendMessage(place)
+        case .vacant, .source, .sink, .duplex, .holder: break
+        }
+    }
+
+    /// An answer is complete.
+    private func completed(_ place: Int, _ message: UInt64) {
+        let now = shard.freshNow()
+        let slot = startSlot(place, message)
+        guard lanes[place].outstanding > 0 else {
+            return shard.corruption("connection \(index), stream \(lanes[place].ordinal): an answer came that nothing asked for")
+        }
+        lanes[place].outstanding -= 1
+        shard.operationCompleted(startedAt: starts[slot], endedAt: now)
+        if shard.pacer != nil { shard.recorder.recordService(now &- serviceStarts[slot]) }
+        if shard.isEphemeral { return }
+        if let pacer = shard.pacer { return pacer.laneFree(self, place) }
+        guard shard.isTrafficOn, shard.mayIssue() else { return }
+        issue(place, intendedAt: now)
+    }
+
+    func connectionBatchEnded(_ connection: Connection) {
+        if batchBytes > 0 {
+            shard.recorder.received(bytes: batchBytes, messages: batchMessages, at: shard.now)
+            batchBytes = 0
+            batchMessages = 0
+        }
+        shard.batchEnded()
+    }
+
+    // MARK: The window
+
+    /// Notes where each stream stands, so that what it receives in the window can be told.
+    func beginWindow(at now: Nanoseconds) {
+        for place in 0..<lanes.count where lanes[place].role != .vacant {
+            lanes[place].bytesAtWindow = receivedBytes(lanes[place])
+            lanes[place].heardAt = now
+        }
+    }
+
+    func endWindow(into harvest: inout Harvest) {
+        guard !shard.isEphemeral else { return }
+        for place in 0..<lanes.count {
+            switch lanes[place].role {
+            case .sink, .duplex, .requester: harvest.windowBytes.append(receivedBytes(lanes[place]) - lanes[place].bytesAtWindow)
+            case .vacant, .source, .responder, .holder: break
+            }
+        }
+    }
+
+    private func receivedBytes(_ lane: Lane) -> UInt64 {
+        lane.received.messages * UInt64(shard.shapes[Int(lane.flow)].messageBytes) + UInt64(lane.offset)
+    }
+
+    // MARK: The end
+
+    /// Sends a last message that both ends check whole, and finishes; requesters do so as soon as nothing is under way.
+    func finishTraffic() {
+        for place in 0..<lanes.count where lanes[place].role != .vacant && !lanes[place].isFinished {
+            switch lanes[place].role {
+            case .source, .duplex:
+                _ = sendMessage(place)
+                finishLane(place)
+            case .requester where lanes[place].outstanding == 0, .holder:
+                finishLane(place)
+            case .vacant, .sink, .responder, .requester: break
+            }
+        }
+        closeIfDone()
+    }
+
+    private func finishLane(_ place: Int) {
+        guard !lanes[place].isFinished, let connection else { return }
+        lanes[place].isFinished = true
+        do {
+            try connection.finish(lanes[place].handle)
+        } catch {
+            shard.problem("connection \(index), stream \(lanes[place].ordinal): finishing failed: \(error)")
+        }
+    }
+
+    func streamFinished(_ stream: StreamHandle, on connection: Connection) {
+        let place = Int(stream.index)
+        if lanes[place].offset != 0 {
+            shard.corruption("connection \(index), stream \(lanes[place].ordinal) ended in the middle of a message")
+        }
+        // A source of ours has its own end; every other role has said all it had to say.
+        if !lanes[place].role.isSource { finishLane(place) }
+    }
+
+    func streamClosed(_ stream: StreamHandle, on connection: Connection) {
+        retire(Int(stream.index))
+        // Churn: the next stream takes the place of the one that closed.
+        if shard.reopensStreams && shard.mayIssue() {
+            wanted += 1
+            openWanted()
+        } else {
+            closeIfDone()
+        }
+    }
+
+    func streamReset(_ stream: StreamHandle, code: UInt32, on connection: Connection) {
+        shard.problem("connection \(index), stream \(lanes[Int(stream.index)].ordinal) was reset (code \(code))")
+        retire(Int(stream.index))
+        closeIfDone()
+    }
+
+    /// The lane's stream is over: its receipts are written.
+    private func retire(_ place: Int) {
+        shard.writeReceipts(self, lanes[place])
+        lanes[place].role = .vacant
+        liveLanes -= 1
+    }
+
+    private func closeIfDone() {
+        guard shard.isFinishing || shard.reopensConnections, shard.side == .client, liveLanes == 0, let connection else { return }
+        connection.close()
+    }
+
+    func connectionEnded(_ connection: Connection, _ reason: ConnectionEnd) {
+        if batchBytes > 0 { connectionBatchEnded(connection) }
+        for place in 0..<lanes.count where lanes[place].role != .vacant { retire(place) }
+        shard.connectionEnded(self, connection, reason)
+    }
+}
