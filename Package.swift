@@ -55,6 +55,8 @@ let package = Package(
             dependencies: ["Load", "Report", "Gauge", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
 
-        tests("BytesTests", ["Bytes"]),
+        .target(name: "TestSupport", dependencies: ["Bytes", "Muxers"], path: "Tests/Support", swiftSettings: settings),
+        tests("BytesTests", ["Bytes", "TestSupport"]),
+        tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
     ]
 )

@@ -49,6 +49,16 @@ extension RawSpan {
     }
 }
 
+extension [UInt8] {
+    /// The elements as a raw span, valid while the array is borrowed.
+    @inlinable public var rawSpan: RawSpan {
+        @_lifetime(borrow self) get {
+            let bytes = unsafe span.bytes
+            return unsafe _overrideLifetime(bytes, borrowing: self)
+        }
+    }
+}
+
 /// An unsigned varint (multiformats/unsigned-varint): seven bits a byte, least significant first.
 public enum Varint {
     /// The specification's practical maximum: nine bytes, 63 bits.

@@ -207,6 +207,7 @@ public import Glibc
     /// Notes that the first `byteCount` unwritten bytes have been written.
     public mutating func advance(by byteCount: Int) {
         precondition(byteCount >= 0 && UInt64(byteCount) <= appended - written, "more written than was appended")
+        coverArena()
         written += UInt64(byteCount)
         var rest = byteCount
         while rest > 0 {
@@ -244,6 +245,7 @@ public import Glibc
     /// Drops the bytes of frames that were taken back; what remains of a frame that was begun moves to the front of the arena.
     public mutating func trim() {
         guard !isEmpty else { return rewind() }
+        coverArena()
         var rest = byteCount
         var kept = vectorsHead
         while rest > 0 {
