@@ -75,22 +75,38 @@ public enum Varint {
         case notMinimal
     }
 
+    /// A varint that comes byte by byte, for a reader whose input may end anywhere.
+    public struct Assembler: BitwiseCopyable, Sendable {
+        @usableFromInline var value: UInt64 = 0
+        @usableFromInline var shift: UInt64 = 0
+
+        @inlinable public init() {}
+
+        /// Bytes of the unfinished varint.
+        @inlinable public var byteCount: Int { Int(shift / 7) }
+
+        /// Takes the next byte. After any outcome but `incomplete` the assembler must be replaced.
+        @inlinable @inline(__always)
+        public mutating func append(_ byte: UInt8) -> Outcome {
+            value |= UInt64(byte & 0x7f) << shift
+            shift += 7
+            if byte < 0x80 {
+                if byte == 0 && shift > 7 { return .notMinimal }
+                return .value(value, byteCount: byteCount)
+            }
+            return shift >= 63 ? .tooLong : .incomplete
+        }
+    }
+
     /// Reads the varint at `offset`.
     @inlinable
     public static func read(_ bytes: RawSpan, at offset: Int) -> Outcome {
-        var value: UInt64 = 0
-        var shift: UInt64 = 0
+        var assembler = Assembler()
         var index = offset
         while index < bytes.byteCount {
-            let byte = bytes.byte(at: index)
+            let outcome = assembler.append(bytes.byte(at: index))
+            if outcome != .incomplete { return outcome }
             index += 1
-            value |= UInt64(byte & 0x7f) << shift
-            if byte < 0x80 {
-                if byte == 0 && shift > 0 { return .notMinimal }
-                return .value(value, byteCount: index - offset)
-            }
-            shift += 7
-            if shift >= 63 { return .tooLong }
         }
         return .incomplete
     }

@@ -104,6 +104,13 @@ public import Glibc
         appended &+= 4
     }
 
+    @inlinable public mutating func appendByte(_ value: UInt8) {
+        precondition(arenaUsed < arenaCapacity, "the gather is full")
+        unsafe arena.storeBytes(of: value, toByteOffset: arenaUsed, as: UInt8.self)
+        arenaUsed += 1
+        appended &+= 1
+    }
+
     @inlinable public mutating func appendVarint(_ value: UInt64) {
         precondition(arenaUsed + 10 <= arenaCapacity, "the gather is full")
         var rest = value

@@ -4,7 +4,11 @@
 /// sit side by side and a look-up is one memory access. A far end that picks its identifiers so that they collide would make probing
 /// long: when an insertion has to probe further than ``probesMax`` the map mixes keys with a random multiplier from then on.
 ///
-/// Invariant: at most three quarters of the places are taken; between a key's home and its place no place is free.
+/// Dense identifiers make one long run of taken places. What bounds a search through it is ``reach``: without it, a removal would look
+/// through the rest of the run, and so would a far end's frame for a stream that has ended.
+///
+/// Invariant: at most three quarters of the places are taken; between a key's home and its place no place is free, and they are at most
+/// `reach` apart.
 @safe public struct IndexMap: ~Copyable {
     /// Far beyond what an honest sequence of identifiers causes, and short enough to be harmless.
     static let probesMax = 64
@@ -15,6 +19,8 @@
     /// 1 while keys are their own hash.
     @usableFromInline var multiplier: UInt32 = 1
     @usableFromInline var used = 0
+    /// The longest distance of an entry from its home since the map was last rebuilt.
+    @usableFromInline var reach = 0
 
     public init(capacity: Int = 16) {
         var size = 16
@@ -36,11 +42,13 @@
     /// The index stored for `key`, or nil.
     @inlinable public func find(_ key: UInt32) -> Int? {
         var place = home(key)
+        var probesLeft = reach
         let wanted = UInt64(key) &+ 1
         while true {
             let entry = unsafe places[place]
             if entry >> 32 == wanted { return Int(truncatingIfNeeded: entry & 0xffff_ffff) }
-            if entry == 0 { return nil }
+            if entry == 0 || probesLeft == 0 { return nil }
+            probesLeft &-= 1
             place = (place &+ 1) & mask
         }
     }
@@ -60,15 +68,17 @@
     /// Removes `key`; harmless when it is not there.
     public mutating func remove(_ key: UInt32) {
         var hole = home(key)
+        var probes = 0
         let wanted = UInt64(key) &+ 1
         while unsafe places[hole] >> 32 != wanted {
-            if unsafe places[hole] == 0 { return }
+            if unsafe places[hole] == 0 || probes == reach { return }
+            probes += 1
             hole = (hole &+ 1) & mask
         }
         used -= 1
-        // Close the gap: move back every later entry of the run whose home is not between the hole and itself.
+        // Close the gap: move back every later entry of the run whose home is not between the hole and itself. Beyond `reach` there is none.
         var next = (hole &+ 1) & mask
-        while true {
+        while (next &- hole) & mask <= reach {
             let entry = unsafe places[next]
             if entry == 0 { break }
             let start = home(UInt32(truncatingIfNeeded: (entry >> 32) &- 1))
@@ -89,6 +99,7 @@
             probes += 1
         }
         unsafe places[place] = stored << 32 | index
+        reach = max(reach, probes)
         return probes
     }
 
@@ -98,6 +109,7 @@
         unsafe places = .allocate(capacity: size)
         unsafe places.initialize(repeating: 0, count: size)
         mask = size - 1
+        reach = 0
         for index in 0..<oldSize {
             let entry = unsafe old[index]
             if entry != 0 { _ = place(entry >> 32, entry & 0xffff_ffff) }

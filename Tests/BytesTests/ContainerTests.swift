@@ -92,7 +92,10 @@ import TestSupport
                 let value = random.int(0...1_000_000)
                 queue.pushFront(value)
                 model.insert(value, at: 0)
-            case 5...8:
+            case 5:
+                let last = queue.popLast()
+                #expect(last == model.popLast())
+            case 6...8:
                 let first = queue.first
                 #expect(first == model.first)
                 let popped = queue.pop()
@@ -110,6 +113,49 @@ import TestSupport
             #expect(value == model.removeFirst())
         }
         #expect(model.isEmpty)
+    }
+
+    /// Keys as honest peers use them (dense and rising), as unkind ones do (all of one home), and at random.
+    @Test(arguments: SeededGenerator.seeds(6), [1, 64, 1 << 14, 0] as [UInt32]) func indexMap(seed: UInt64, stride: UInt32) {
+        var random = SeededGenerator(seed: seed)
+        var map = IndexMap()
+        var model: [UInt32: Int] = [:]
+        var order: [UInt32] = []
+        var next: UInt32 = 0
+        for _ in 0..<6000 {
+            if random.int(0...9) < 5 || order.isEmpty {
+                let key = stride == 0 ? UInt32(truncatingIfNeeded: random.next() % (1 << 31)) : next
+                next &+= stride
+                guard key < .max, model[key] == nil else { continue }
+                model[key] = random.int(0...1 << 20)
+                order.append(key)
+                map.insert(key, index: model[key] ?? 0)
+            } else {
+                let place = random.oneIn(2) ? 0 : random.int(0...order.count - 1)
+                let key = order.remove(at: place)
+                map.remove(key)
+                model[key] = nil
+                let found = map.find(key)
+                #expect(found == nil)
+                if random.oneIn(10) { map.remove(key) }
+            }
+            let count = map.count
+            #expect(count == model.count)
+            let absent = UInt32(truncatingIfNeeded: random.next() % (1 << 31)), found = map.find(absent)
+            #expect(found == model[absent])
+        }
+        for (key, index) in model {
+            let found = map.find(key)
+            #expect(found == index)
+        }
+    }
+
+    @Test func theLargestKeyAndIndex() {
+        var map = IndexMap(capacity: 1000)
+        map.insert(.max - 1, index: Int(UInt32.max))
+        map.insert(0, index: 0)
+        let (last, first, other) = (map.find(.max - 1), map.find(0), map.find(1))
+        #expect(last == Int(UInt32.max) && first == 0 && other == nil)
     }
 
     @Test(arguments: SeededGenerator.seeds(6)) func sliceQueues(seed: UInt64) {

@@ -144,11 +144,13 @@ struct ModelFrame {
     let tag: UInt64
     let header: [UInt32]
     let payload: Slice?
+    let isPinned: Bool
 
     init(_ random: inout SeededGenerator, pool: BlockPool) {
         tag = random.next()
         header = (0..<random.int(1...8)).map { [random] index in UInt32(truncatingIfNeeded: random.seed &+ UInt64(index)) }
-        if random.oneIn(4) {
+        isPinned = random.oneIn(8)
+        if isPinned || random.oneIn(4) {
             payload = nil
         } else if let block = pool.take() {
             let count = random.size(upTo: 4096)
@@ -162,7 +164,7 @@ struct ModelFrame {
 
     func append(to gather: inout Gather) {
         for word in header { gather.appendBigEndian(word) }
-        if let payload { gather.endFrame(tag: tag, payload: payload) } else { gather.endFrame(tag: tag) }
+        if isPinned { gather.endPinnedFrame() } else if let payload { gather.endFrame(tag: tag, payload: payload) } else { gather.endFrame(tag: tag) }
     }
 
     var bytes: [UInt8] {
@@ -208,7 +210,7 @@ struct GatherModel {
 
     /// Takes back some or all frames that were not begun, then appends some of them again.
     mutating func takeBackAll(_ gather: inout Gather, _ random: inout SeededGenerator) {
-        let unbegun = frames.count - (begun > 0 ? 1 : 0)
+        let unbegun = frames.dropFirst(begun > 0 ? 1 : 0).reversed().prefix { !$0.isPinned }.count
         let wanted = random.oneIn(3) ? random.int(0...max(unbegun, 0)) : Int.max
         var taken = 0
         while taken < wanted, let frame = gather.popUnbegun() {

@@ -1,4 +1,4 @@
-public import Bytes
+import Bytes
 public import Muxers
 
 /// Names a stream at both ends alike: the number on the wire, and who opened it.
