@@ -1,0 +1,65 @@
+import CJemalloc
+
+/// What the allocator (jemalloc) says about the whole process. Values are exact at the moment of reading, but the reading itself costs
+/// microseconds and is for the beginning and end of a measurement.
+public struct HeapUsage: Equatable, Sendable {
+    /// Bytes that the program holds.
+    public var allocatedBytes: Measured<UInt64>
+    /// Bytes in pages that hold something.
+    public var activeBytes: Measured<UInt64>
+    /// Bytes of memory that the allocator occupies.
+    public var residentBytes: Measured<UInt64>
+    /// Allocations and deallocations so far, of all sizes and threads.
+    public var allocationCount: Measured<UInt64>
+    public var deallocationCount: Measured<UInt64>
+
+    public static func now() -> HeapUsage {
+        // Statistics are a snapshot that is taken when the epoch is advanced; thread caches are counted when flushed.
+        _ = Allocator.act("thread.tcache.flush")
+        Allocator.advanceEpoch()
+        let arenas = "stats.arenas.\(Allocator.allArenas)"
+        return HeapUsage(
+            allocatedBytes: Allocator.read("stats.allocated"),
+            activeBytes: Allocator.read("stats.active"),
+            residentBytes: Allocator.read("stats.resident"),
+            allocationCount: sum(Allocator.read("\(arenas).small.nmalloc"), Allocator.read("\(arenas).large.nmalloc")),
+            deallocationCount: sum(Allocator.read("\(arenas).small.ndalloc"), Allocator.read("\(arenas).large.ndalloc")))
+    }
+
+    private static func sum(_ left: Measured<UInt64>, _ right: Measured<UInt64>) -> Measured<UInt64> {
+        switch (left, right) {
+        case (.value(let left), .value(let right)): .value(left &+ right)
+        case (.unavailable, _): left
+        case (_, .unavailable): right
+        }
+    }
+}
+
+/// What the calling thread has allocated and freed since it began, in bytes: exact, monotonic, and a reading costs some ten nanoseconds.
+public enum ThreadHeap {
+    public static func allocatedBytes() -> Measured<UInt64> { Allocator.read("thread.allocated") }
+    public static func deallocatedBytes() -> Measured<UInt64> { Allocator.read("thread.deallocated") }
+}
+
+/// The allocator's control interface, by name.
+enum Allocator {
+    /// MALLCTL_ARENAS_ALL: the index that means every arena together.
+    static let allArenas = 4096
+
+    static func read(_ name: String) -> Measured<UInt64> {
+        var value: UInt64 = 0
+        var length = MemoryLayout<UInt64>.size
+        let code = unsafe mallctl(name, &value, &length, nil, 0)
+        guard code == 0 else { return .unavailable(reason: "mallctl \(name): \(Errno(code, "mallctl").text)") }
+        return .value(value)
+    }
+
+    static func act(_ name: String) -> Bool {
+        unsafe mallctl(name, nil, nil, nil, 0) == 0
+    }
+
+    static func advanceEpoch() {
+        var epoch: UInt64 = 1
+        _ = unsafe mallctl("epoch", nil, nil, &epoch, MemoryLayout<UInt64>.size)
+    }
+}
