@@ -55,8 +55,12 @@ let package = Package(
             dependencies: ["Load", "Report", "Gauge", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             swiftSettings: settings),
 
-        .target(name: "TestSupport", dependencies: ["Bytes", "Muxers"], path: "Tests/Support", swiftSettings: settings),
+        // What tests share: machines joined in pairs, a simulated network, seeded random numbers.
+        .target(
+            name: "TestSupport", dependencies: ["Bytes", "Kernel", "Muxers", "Reactor"], path: "Tests/Support", swiftSettings: settings),
         tests("BytesTests", ["Bytes", "TestSupport"]),
+        tests("KernelTests", ["Bytes", "Kernel"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
+        tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
     ]
 )

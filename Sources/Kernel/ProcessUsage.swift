@@ -42,7 +42,20 @@ public struct ProcessUsage: Equatable, Sendable {
         minorFaults = UInt64(usage.ru_minflt)
         majorFaults = UInt64(usage.ru_majflt)
         residentBytes = Self.readResidentBytes()
-        residentPeakBytes = .value(UInt64(usage.ru_maxrss) &* 1024)
+        residentPeakBytes = Self.readResidentPeakBytes()
+    }
+
+    /// VmHWM: getrusage's maximum would include the program that started this one.
+    private static func readResidentPeakBytes() -> Measured<UInt64> {
+        do throws(Errno) {
+            let text = try readSmallFile("/proc/self/status")
+            for line in text.split(separator: "\n") where line.hasPrefix("VmHWM:") {
+                if let kibibytes = UInt64(line.dropFirst(6).filter { $0.isWholeNumber }) { return .value(kibibytes &* 1024) }
+            }
+            return .unavailable(reason: "/proc/self/status has no VmHWM")
+        } catch {
+            return .unavailable(reason: "/proc/self/status: \(error)")
+        }
     }
 
     /// The second number of /proc/self/statm, in pages.

@@ -27,10 +27,10 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         return socket
     }
 
-    /// A socket that listens on `address`; port 0 lets the kernel choose (see ``localAddress()``).
+    /// A socket that listens on `address`, and the address that was bound: port 0 lets the kernel choose.
     public static func listening(
         on address: SocketAddress, _ options: SocketOptions, counts: inout SyscallCounts
-    ) throws(Errno) -> Socket {
+    ) throws(Errno) -> (socket: Socket, bound: SocketAddress) {
         let socket = try make(address, counts: &counts)
         do throws(Errno) {
             if case .unix = address {} else {
@@ -42,11 +42,11 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
             _ = try syscall("bind") { unsafe address.withKernelForm { unsafe Glibc.bind(socket.descriptor, $0, $1) } }
             counts.listen &+= 1
             _ = try syscall("listen") { Glibc.listen(socket.descriptor, Int32(clamping: options.backlog)) }
+            return (socket, try socket.localAddress())
         } catch {
             socket.close(counts: &counts)
             throw error
         }
-        return socket
     }
 
     /// Two connected Unix sockets.
@@ -166,6 +166,18 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
             return code == 0 ? nil : Errno(Int32(truncatingIfNeeded: code), call)
         } catch {
             return error
+        }
+    }
+
+    /// Sets what an accepted socket has not inherited from its listener: the receive buffer of a local connection when the listener's address did not
+    /// show that connections would be local, and the options of Unix sockets, which inherit none.
+    public func tuneAccepted(
+        _ options: SocketOptions, from remote: SocketAddress, listeningOn address: SocketAddress, counts: inout SyscallCounts
+    ) throws(Errno) {
+        if case .unix = address {
+            try apply(options, for: address, counts: &counts)
+        } else if let bytes = options.receiveBufferBytes, options.receiveBufferScope == .localAddresses, !address.isLocal, remote.isLocal {
+            try set(SOL_SOCKET, SO_RCVBUF, bytes / 2, counts: &counts)
         }
     }
 

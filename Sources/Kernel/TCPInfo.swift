@@ -14,6 +14,7 @@ public struct TCPInfo: Equatable, Sendable {
     public var retransmitsTotal: UInt32
     /// Sent bytes that the far end has acknowledged. The opening SYN counts as one, and so does a FIN.
     public var bytesAcked: UInt64?
+    /// Bytes that arrived in order. The far end's FIN counts as one.
     public var bytesReceived: UInt64?
     /// Payload bytes handed to the network, those sent again included.
     public var bytesSent: UInt64?

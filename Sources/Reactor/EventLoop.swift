@@ -1,0 +1,372 @@
+public import Bytes
+public import Kernel
+import Synchronization
+
+/// A thread that owns sockets, timers, blocks and the code that handles them.
+///
+/// Everything a loop owns is touched on its thread only, so nothing on the data path needs a lock. A turn is: wait, I/O events, work from
+/// other threads and async jobs, timers, turn-end handlers.
+///
+/// Call order: ``start()`` (a thread of its own) or ``run()`` (the caller's thread); anything; ``stop()``; ``join()``. Methods marked *any thread* may be called
+/// from anywhere; all others on the loop, which is checked.
+///
+/// A loop is also a serial executor and a task executor: `Task(executorPreference: loop)` and actors with the loop as their
+/// executor run on its thread without a hop. Jobs that arrive when the loop is over run on the thread that brings them, one at a time, so nothing is lost.
+public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+    public let configuration: EventLoopConfiguration
+    /// Which I/O interface the loop uses, and why this one.
+    public let io: IOSelection
+    let backend: any Backend
+    private let storedPool: BlockPool
+    private let inbox = Inbox()
+    private let waker: any Waker
+    /// The thread that is the loop now, or 0.
+    private let ownerID = Atomic<UInt>(0)
+    private let thread = Mutex<LoopThread?>(nil)
+
+    // Loop only, from here on.
+    var table: [Entry] = []
+    var openChannels = 0
+    private var timers = TimerHeap()
+    private var dueTimers: [LoopTimer] = []
+    private var batch: [Inbox.Item] = []
+    private var localJobs = RingQueue<UnownedJob>(capacity: 64)
+    private var localWork: [() -> Void] = []
+    private var turnEnd: [any TurnEndHandler] = []
+    private var turnEndRunning: [any TurnEndHandler] = []
+    private var cachedNow: UInt64
+    private var turnCountsSoFar = TurnCounts()
+    private var isInTurn = false
+
+    /// What a token's index stands for.
+    enum Entry {
+        case vacant
+        case channel(LoopChannel)
+        case listener(Listener)
+    }
+
+    /// Async jobs run in one turn at most, so that I/O has its turn as well.
+    static let jobsPerTurnMax = 4096
+
+    /// - Throws: the call that failed when the I/O interface could not be set up, or is not available.
+    public convenience init(_ configuration: EventLoopConfiguration = EventLoopConfiguration()) throws(Errno) {
+        let selection = try IOSelection(configuration.io)
+        try self.init(configuration, io: selection) { pool throws(Errno) in
+            try selection.makeBackend(pool: pool)
+        }
+    }
+
+    /// A loop over a backend of the caller's, such as a simulated one.
+    public init(
+        _ configuration: EventLoopConfiguration, io: IOSelection, backend: (BlockPool) throws(Errno) -> any Backend
+    ) throws(Errno) {
+        self.configuration = configuration
+        self.io = io
+        storedPool = BlockPool(blockByteCount: configuration.blockByteCount, blocksMax: configuration.blocksMax)
+        self.backend = try backend(storedPool)
+        waker = self.backend.waker
+        cachedNow = self.backend.now
+    }
+
+    // MARK: Any thread
+
+    /// Whether the caller is on the loop. Any thread.
+    public var isOnLoop: Bool { ownerID.load(ordering: .relaxed) == LoopThread.currentID }
+
+    @inline(__always)
+    func requireOnLoop() { precondition(isOnLoop, "only on the loop's thread") }
+
+    /// Starts the loop's thread. Any thread, once.
+    public func start() throws(Errno) {
+        let new = try LoopThread(name: configuration.name) { self.run() }
+        thread.withLock { thread in
+            precondition(thread == nil, "a loop is started once")
+            thread = new
+        }
+    }
+
+    /// Asks the loop to end: work already submitted runs, channels are closed (their handlers hear ``ChannelError/loopStopped``), then the
+    /// thread ends. Idempotent. Any thread.
+    public func stop() { act(on: inbox.requestStop()) }
+
+    /// Waits for the loop's thread to end. Any thread but the loop's.
+    public func join() {
+        precondition(!isOnLoop, "a loop cannot wait for itself")
+        thread.withLock { thread in
+            let joined = thread.take()
+            joined?.join()
+        }
+    }
+
+    /// Runs `work` on the loop, in the order of submission. Never dropped. Any thread, also the loop's.
+    public func submit(_ work: @escaping @Sendable () -> Void) { act(on: inbox.add(.work(work))) }
+
+    /// Runs `work` on the loop and returns what it returns. Any thread.
+    public func perform<Value: Sendable>(_ work: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in
+            submit { continuation.resume(returning: work()) }
+        }
+    }
+
+    public func enqueue(_ job: consuming ExecutorJob) {
+        let unowned = UnownedJob(job)
+        if isOnLoop, !inbox.isOver { return localJobs.push(unowned) }
+        act(on: inbox.add(.job(unowned)))
+    }
+
+    public func checkIsolated() { requireOnLoop() }
+
+    public func isIsolatingCurrentContext() -> Bool? { isOnLoop }
+
+    private func act(on outcome: Inbox.AddOutcome) {
+        switch outcome {
+        case .queued: break
+        case .wake: waker.wake()
+        case .drain: drainAfterEnd()
+        }
+    }
+
+    /// The loop is over, and this thread stands in for it: the inbox lets one in at a time.
+    private func drainAfterEnd() {
+        while true {
+            let items = inbox.nextAfterEnd()
+            if items.isEmpty { return }
+            let before = ownerID.exchange(LoopThread.currentID, ordering: .sequentiallyConsistent)
+            for item in items { run(item) }
+            ownerID.store(before, ordering: .sequentiallyConsistent)
+        }
+    }
+
+    // MARK: Running
+
+    /// Makes the calling thread the loop until ``stop()``. Once.
+    public func run() {
+        become {
+            if let core = configuration.core {
+                do throws(Errno) { try Affinity.pinThread(to: core) } catch { pinFailure = error }
+            }
+            while !inbox.isStopRequested { turnOnce(waitingUntil: nil) }
+            end()
+        }
+    }
+
+    /// Why the thread could not be pinned to its core, if it could not.
+    public private(set) var pinFailure: Errno?
+
+    /// Makes the calling thread the loop for turns until `condition` holds, at most `limitNanoseconds` of the backend's time. Returns whether it holds. For tests
+    /// and programs of one thread.
+    public func run(until condition: () -> Bool, limitNanoseconds: UInt64) -> Bool {
+        become {
+            let deadline = backend.now &+ limitNanoseconds
+            while !condition() {
+                if backend.now >= deadline || inbox.isStopRequested { return condition() }
+                turnOnce(waitingUntil: deadline)
+            }
+            return true
+        }
+    }
+
+    /// Runs `body` with the calling thread as the loop, which must have no other.
+    public func become<Value, Failure: Error>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
+        let (exchanged, _) = ownerID.compareExchange(
+            expected: 0, desired: LoopThread.currentID, ordering: .sequentiallyConsistent)
+        precondition(exchanged || isOnLoop, "the loop already has a thread")
+        defer { if exchanged { ownerID.store(0, ordering: .sequentiallyConsistent) } }
+        return try body()
+    }
+
+    /// Ends a loop that ran on the caller's thread: as ``stop()`` does for one with a thread of its own.
+    public func finish() {
+        become { end() }
+    }
+
+    private func turnOnce(waitingUntil limit: UInt64?) {
+        precondition(!isInTurn, "a turn inside a turn")
+        isInTurn = true
+        turnCountsSoFar.turns &+= 1
+        let events = waitForEvents(limit)
+        turnCountsSoFar.events &+= UInt64(events)
+        runInbox()
+        runTimers()
+        runTurnEnd()
+        isInTurn = false
+    }
+
+    /// One reap, that waits only when nothing else is to be done.
+    private func waitForEvents(_ limit: UInt64?) -> Int {
+        var events = 0
+        let deadline = [limit, timers.nextDeadline].compactMap { $0 }.min()
+        let isBusy = hasLocalWork || inbox.hasItems || backend.hasWork
+        if isBusy || deadline.map({ $0 <= backend.now }) == true {
+            events = backend.reap(timeoutNanoseconds: 0, client: self)
+        } else {
+            events = spin(until: deadline)
+            if events == 0 { events = sleep(until: deadline) }
+        }
+        cachedNow = backend.now
+        return events
+    }
+
+    private func spin(until deadline: UInt64?) -> Int {
+        guard configuration.spinNanoseconds > 0 else { return 0 }
+        let end = min(backend.now &+ configuration.spinNanoseconds, deadline ?? .max)
+        repeat {
+            turnCountsSoFar.spins &+= 1
+            let events = backend.reap(timeoutNanoseconds: 0, client: self)
+            if events > 0 { return events }
+        } while !inbox.hasItems && !inbox.isStopRequested && backend.now < end
+        return 0
+    }
+
+    private func sleep(until deadline: UInt64?) -> Int {
+        turnCountsSoFar.waits &+= 1
+        guard inbox.fallAsleep() else { return backend.reap(timeoutNanoseconds: 0, client: self) }
+        let now = backend.now
+        let events = backend.reap(timeoutNanoseconds: deadline.map { $0 > now ? $0 - now : 0 }, client: self)
+        inbox.awake()
+        turnCountsSoFar.wakeups &+= 1
+        return events
+    }
+
+    private func runInbox() {
+        inbox.take(into: &batch)
+        if !batch.isEmpty {
+            var items = batch
+            batch = []
+            for item in items { run(item) }
+            items.removeAll(keepingCapacity: true)
+            batch = items
+        }
+        if !localWork.isEmpty {
+            let works = localWork
+            localWork = []
+            for work in works { work() }
+        }
+        var remaining = Self.jobsPerTurnMax
+        while remaining > 0, let job = localJobs.pop() {
+            remaining -= 1
+            run(.job(job))
+        }
+    }
+
+    private func run(_ item: Inbox.Item) {
+        switch item {
+        case .work(let work):
+            work()
+        case .job(let job):
+            turnCountsSoFar.jobs &+= 1
+            runJob(job, on: self)
+        }
+    }
+
+    private func runTimers() {
+        while let timer = timers.popDue(at: cachedNow) { dueTimers.append(timer) }
+        guard !dueTimers.isEmpty else { return }
+        for index in dueTimers.indices where dueTimers[index].state == .due {
+            let timer = dueTimers[index]
+            timer.state = .idle
+            turnCountsSoFar.timersFired &+= 1
+            timer.action()
+        }
+        dueTimers.removeAll(keepingCapacity: true)
+    }
+
+    private func runTurnEnd() {
+        guard !turnEnd.isEmpty else { return }
+        swap(&turnEnd, &turnEndRunning)
+        for handler in turnEndRunning {
+            turnCountsSoFar.turnEndCalls &+= 1
+            handler.turnEnded()
+        }
+        turnEndRunning.removeAll(keepingCapacity: true)
+    }
+
+    /// Something that must run before the loop may sleep.
+    private var hasLocalWork: Bool { !turnEnd.isEmpty || !localJobs.isEmpty || !localWork.isEmpty }
+
+    /// Work runs, channels close, what that caused runs as well, until nothing is left.
+    private func end() {
+        guard !inbox.isOver else { return }
+        runInbox()
+        runTurnEnd()
+        repeat {
+            closeAll()
+            runInbox()
+            runTurnEnd()
+        } while !localJobs.isEmpty || !localWork.isEmpty || !inbox.finish()
+        // A handler that asks for a next turn for ever would otherwise keep the loop.
+        turnEnd.removeAll()
+        timers.removeAll()
+        backend.shutDown()
+        table = []
+    }
+
+    // MARK: On the loop
+
+    /// The time of this turn, nanoseconds: read once a turn, after the wait.
+    public var now: UInt64 { cachedNow }
+
+    /// Reads the clock anew and makes that the time of this turn.
+    public func refreshNow() -> UInt64 {
+        cachedNow = backend.now
+        return cachedNow
+    }
+
+    /// The blocks that receives go into.
+    public var pool: BlockPool { storedPool }
+
+    /// System calls of this loop so far.
+    public var counts: SyscallCounts {
+        var counts = backend.counts
+        counts.eventWrite = inbox.wakes
+        return counts
+    }
+
+    public var turnCounts: TurnCounts {
+        var counts = turnCountsSoFar
+        counts.submissions = inbox.submissions
+        counts.wakeSignals = inbox.wakes
+        return counts
+    }
+
+    /// Open channels, those that are still connecting included.
+    public var channelCount: Int { openChannels }
+
+    /// Calls `handler` once at the end of this turn; when called from ``TurnEndHandler/turnEnded()``, at the end of the next, which then does not sleep before.
+    /// Calling twice means being called twice: the handler keeps note of whether it has asked.
+    public func scheduleFlush(_ handler: any TurnEndHandler) {
+        requireOnLoop()
+        turnEnd.append(handler)
+    }
+
+    /// A timer that calls `action`; it is not armed yet.
+    public func makeTimer(_ action: @escaping () -> Void) -> LoopTimer {
+        LoopTimer(loop: self, action: action)
+    }
+
+    /// Calls `action` at `deadline`, in the loop's time.
+    @discardableResult
+    public func schedule(at deadline: UInt64, _ action: @escaping () -> Void) -> LoopTimer {
+        let timer = makeTimer(action)
+        timer.arm(at: deadline)
+        return timer
+    }
+
+    /// Whether the loop has been asked to end: nothing new begins.
+    var isEnding: Bool { inbox.isStopRequested || inbox.isOver }
+
+    /// Runs `work` later in this turn or in the next, which then does not sleep before.
+    func later(_ work: @escaping () -> Void) {
+        localWork.append(work)
+    }
+
+    func arm(_ timer: LoopTimer, at deadline: UInt64) {
+        requireOnLoop()
+        timers.arm(timer, at: deadline)
+    }
+
+    func cancel(_ timer: LoopTimer) {
+        requireOnLoop()
+        timers.cancel(timer)
+    }
+}

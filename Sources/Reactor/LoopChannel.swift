@@ -1,0 +1,166 @@
+import Bytes
+import Kernel
+
+/// A connection of an event loop, over whatever backend it has.
+///
+/// ```
+/// connecting ──▶ open ──▶ closed
+///      └──────────────────▲
+/// ```
+final class LoopChannel: Channel {
+    enum State {
+        case connecting, open, closed
+    }
+
+    unowned let loop: EventLoop
+    var token: Token
+    var state: State
+    let remote: SocketAddress
+    /// Who asked for the connection, until it is known what became of it.
+    var completion: ((Result<any Channel, ChannelError>) -> Void)?
+    var connectTimer: LoopTimer?
+    private(set) var handler: (any ChannelHandler)?
+    private(set) var bytesSent: UInt64 = 0
+    private(set) var bytesReceived: UInt64 = 0
+    private var isSendPending = false
+
+    init(loop: EventLoop, token: Token, state: State, remote: SocketAddress) {
+        self.loop = loop
+        self.token = token
+        self.state = state
+        self.remote = remote
+    }
+
+    var remoteDescription: String { remote.description }
+
+    func start(_ handler: any ChannelHandler) {
+        loop.requireOnLoop()
+        precondition(self.handler == nil, "a channel is started once")
+        guard state == .open else { return }
+        self.handler = handler
+        loop.backend.startReceiving(token)
+    }
+
+    func send(_ gather: inout Gather) -> SendOutcome {
+        loop.requireOnLoop()
+        precondition(!isSendPending, "a send is still pending")
+        guard state == .open else { return .failed(.closed) }
+        let outcome = loop.backend.send(token, &gather, owner: handler ?? self)
+        switch outcome {
+        case .complete(let count), .partial(let count): bytesSent &+= UInt64(count)
+        case .pending: isSendPending = true
+        case .blocked, .failed: break
+        }
+        return outcome
+    }
+
+    func finishSending() {
+        loop.requireOnLoop()
+        if state == .open { loop.backend.finishSending(token) }
+    }
+
+    func close() {
+        loop.requireOnLoop()
+        guard state != .closed else { return }
+        markClosed()
+        loop.forget(self)
+        loop.backend.close(token)
+    }
+
+    func pauseReceiving() {
+        loop.requireOnLoop()
+        if state == .open { loop.backend.stopReceiving(token) }
+    }
+
+    func resumeReceiving() {
+        loop.requireOnLoop()
+        if state == .open, handler != nil { loop.backend.startReceiving(token) }
+    }
+
+    func tcpInfo() -> TCPInfo? {
+        loop.requireOnLoop()
+        return state == .open ? loop.backend.tcpInfo(token) : nil
+    }
+
+    // MARK: What the loop tells
+
+    func received(_ block: Block, _ range: Range<Int>) {
+        bytesReceived &+= UInt64(range.count)
+        handler?.channelReceived(block, range)
+    }
+
+    func writable() { handler?.channelWritable() }
+
+    func sent(_ byteCount: Int) {
+        isSendPending = false
+        bytesSent &+= UInt64(byteCount)
+        handler?.channelSent(byteCount)
+    }
+
+    func ended() { handler?.channelEnded() }
+
+    /// The backend has closed the token, or is about to be shut down.
+    func failed(_ error: ChannelError) {
+        guard state != .closed else { return }
+        let handler = self.handler
+        let completion = self.completion
+        markClosed()
+        handler?.channelFailed(error)
+        completion?(.failure(error))
+    }
+
+    func connected() {
+        state = .open
+        connectTimer?.cancel()
+        connectTimer = nil
+        let completion = self.completion
+        self.completion = nil
+        completion?(.success(self))
+    }
+
+    private func markClosed() {
+        state = .closed
+        handler = nil
+        completion = nil
+        connectTimer?.cancel()
+        connectTimer = nil
+    }
+}
+
+/// A socket that accepts connections. Made by ``EventLoop/listen(on:options:accepted:)``; all on the loop.
+public final class Listener {
+    /// The address that was bound; the port is known.
+    public let address: SocketAddress
+    /// Times that accepting failed for want of descriptors or the like; it goes on by itself.
+    public internal(set) var acceptFailures: UInt64 = 0
+    /// Why it failed last.
+    public internal(set) var lastFailure: ChannelError?
+    public internal(set) var isClosed = false
+    let token: Token
+    private(set) var accepted: ((any Channel) -> Void)?
+    var retryTimer: LoopTimer?
+    private unowned let loop: EventLoop
+
+    init(loop: EventLoop, token: Token, address: SocketAddress, accepted: @escaping (any Channel) -> Void) {
+        self.loop = loop
+        self.token = token
+        self.address = address
+        self.accepted = accepted
+    }
+
+    /// Stops listening. Accepted channels go on. Idempotent.
+    public func close() {
+        loop.requireOnLoop()
+        guard !isClosed else { return }
+        markClosed()
+        loop.forget(self)
+        loop.backend.close(token)
+    }
+
+    func markClosed() {
+        isClosed = true
+        accepted = nil
+        retryTimer?.cancel()
+        retryTimer = nil
+    }
+}
