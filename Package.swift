@@ -62,5 +62,7 @@ let package = Package(
         tests("KernelTests", ["Bytes", "Kernel"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
+        tests("GaugeTests", ["Bytes", "Gauge"]),
+        tests("ReportTests", ["Gauge", "Report"]),
     ]
 )

@@ -1,0 +1,141 @@
+/// What one repeat gave. Figures are of the measured window, except the ledger, which covers the connections' whole life, and memory, which is
+/// taken at a moment that the key's description names. `results/README.md` describes every key.
+///
+/// Everything is absent ("not measured") until it is set; what can be computed from other figures is computed when the record is written.
+public struct RunFigures: Codable, Sendable, Equatable {
+    /// Which repeat this is, from 1.
+    public var repeatIndex = 1
+    public var valid = true
+    /// Why the repeat must not be believed, as sentences. Empty when it is valid.
+    public var invalidReasons: [String] = []
+    /// The run was interrupted; figures are of what was measured until then.
+    public var partial = false
+    /// UTC, ISO 8601.
+    public var startedAt: Measured<String> = .unmeasured
+    public var durationSeconds: Double = 0
+    /// Payload that reached handlers in the measured window, all directions together.
+    public var payloadBytes: UInt64 = 0
+    /// Completed requests, streams (churn), connections (connect), or else messages received.
+    public var messages: UInt64 = 0
+    /// Requests, streams or connections that failed.
+    public var failures: UInt64 = 0
+    public var goodputBytesPerSecond: Measured<Double> = .unmeasured
+    public var goodputUpBytesPerSecond: Measured<Double> = .unmeasured
+    public var goodputDownBytesPerSecond: Measured<Double> = .unmeasured
+    public var messagesPerSecond: Measured<Double> = .unmeasured
+    public var latency: Measured<LatencySummary> = .unmeasured
+    public var service: Measured<LatencySummary> = .unmeasured
+    public var pacerLateness: Measured<LatencySummary> = .unmeasured
+    public var jainFairness: Measured<Double> = .unmeasured
+    public var starvedStreams: Measured<Int> = .unmeasured
+    public var streamBytesMin: Measured<UInt64> = .unmeasured
+    public var streamBytesMax: Measured<UInt64> = .unmeasured
+    public var longestSilenceSeconds: Measured<Double> = .unmeasured
+    public var ledger = RunLedger()
+    /// Frames with payload.
+    public var framesSent = BothSides<Measured<UInt64>>(both: .unmeasured)
+    /// System calls that wrote to a socket.
+    public var writes = BothSides<Measured<UInt64>>(both: .unmeasured)
+    public var cpuUserSeconds = BothSides<Measured<Double>>(both: .unmeasured)
+    public var cpuSystemSeconds = BothSides<Measured<Double>>(both: .unmeasured)
+    public var syscalls = BothSides<Measured<[String: UInt64]>>(both: .unmeasured)
+    /// Times an event loop woke up with something to do.
+    public var wakeups = BothSides<Measured<UInt64>>(both: .unmeasured)
+    public var bytesCopied = BothSides<Measured<UInt64>>(both: .unmeasured)
+    public var allocations = BothSides<Measured<UInt64>>(both: .unmeasured)
+    public var memory = MemoryFigures()
+    /// Socket options as the kernel reports them in effect.
+    public var options = BothSides<Measured<[String: Int]>>(both: .unmeasured)
+    public var intervalSeconds: Measured<Double> = .unmeasured
+    public var intervals: [Recording.Interval] = []
+    public var histograms = Histograms()
+
+    /// The distributions behind the summaries, so that records can be merged and drawn.
+    public struct Histograms: Codable, Sendable, Equatable {
+        public var latency: Measured<LatencyHistogram> = .unmeasured
+        public var service: Measured<LatencyHistogram> = .unmeasured
+        public var pacerLateness: Measured<LatencyHistogram> = .unmeasured
+
+        public init() {}
+
+        enum CodingKeys: String, CodingKey {
+            case latency, service
+            case pacerLateness = "pacer_lateness"
+        }
+    }
+
+    public init() {}
+
+    /// Adds a reason not to believe this repeat.
+    public mutating func invalidate(_ reason: String) {
+        valid = false
+        invalidReasons.append(reason)
+    }
+
+    /// Takes summaries, distributions and the interval series from what the recorders saw. `reason` says why a distribution is empty.
+    public mutating func apply(_ recording: Recording, emptyBecause reason: String = "nothing was recorded") {
+        func take(
+            _ histogram: LatencyHistogram, _ summary: WritableKeyPath<RunFigures, Measured<LatencySummary>>,
+            _ distribution: WritableKeyPath<Histograms, Measured<LatencyHistogram>>
+        ) {
+            self[keyPath: summary] = Measured(histogram.summary(), else: reason)
+            histograms[keyPath: distribution] = Measured(histogram.isEmpty ? nil : histogram, else: reason)
+        }
+        take(recording.latency, \.latency, \.latency)
+        take(recording.service, \.service, \.service)
+        take(recording.pacerLateness, \.pacerLateness, \.pacerLateness)
+        intervals = recording.intervals
+        intervalSeconds = recording.intervalNanoseconds > 0
+            ? .value(Double(recording.intervalNanoseconds) / 1e9) : .unavailable("nothing was recorded")
+    }
+
+    public mutating func apply(_ fairness: Measured<Fairness>) {
+        jainFairness = fairness.map(\.jain)
+        starvedStreams = fairness.map(\.starvedStreams)
+        streamBytesMin = fairness.map(\.bytesMin)
+        streamBytesMax = fairness.map(\.bytesMax)
+        switch fairness {
+        case .value(let fairness):
+            longestSilenceSeconds = Measured(fairness.longestSilenceNanoseconds.map { Double($0) / 1e9 }, else: "not observed")
+        case .unavailable(let reason): longestSilenceSeconds = .unavailable(reason)
+        }
+    }
+
+    /// The value by which repeats are ordered.
+    public func headline(_ metric: HeadlineMetric) -> Double? {
+        switch metric {
+        case .goodput: goodputBytesPerSecond.value
+        case .messagesPerSecond: messagesPerSecond.value
+        case .bytesPerStream: memory.bytesPerStreamClient.value
+        }
+    }
+}
+
+/// What a run holds in memory, each side by itself.
+public struct MemoryFigures: Codable, Sendable, Equatable {
+    /// Slope of allocated bytes over the number of streams held.
+    public var bytesPerStreamClient: Measured<Double> = .unmeasured
+    public var bytesPerStreamServer: Measured<Double> = .unmeasured
+    /// Resident set at the end of the measured window.
+    public var rssBytesClient: Measured<Int> = .unmeasured
+    public var rssBytesServer: Measured<Int> = .unmeasured
+    /// The highest resident set of the process.
+    public var rssPeakBytesClient: Measured<Int> = .unmeasured
+    public var rssPeakBytesServer: Measured<Int> = .unmeasured
+    /// Bytes in live allocations at the end of the measured window, as the allocator has it.
+    public var allocatedBytesClient: Measured<Int> = .unmeasured
+    public var allocatedBytesServer: Measured<Int> = .unmeasured
+
+    public init() {}
+
+    enum CodingKeys: String, CodingKey {
+        case bytesPerStreamClient = "bytes_per_stream_client"
+        case bytesPerStreamServer = "bytes_per_stream_server"
+        case rssBytesClient = "rss_bytes_client"
+        case rssBytesServer = "rss_bytes_server"
+        case rssPeakBytesClient = "rss_peak_bytes_client"
+        case rssPeakBytesServer = "rss_peak_bytes_server"
+        case allocatedBytesClient = "allocated_bytes_client"
+        case allocatedBytesServer = "allocated_bytes_server"
+    }
+}
