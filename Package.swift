@@ -52,7 +52,9 @@ let package = Package(
         // Floor 5
         .executableTarget(
             name: "streamgauge",
-            dependencies: ["Load", "Report", "Gauge", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: [
+                "Gauge", "Kernel", "Load", "Multiformats", "Reactor", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
             swiftSettings: settings),
 
         // What tests share: machines joined in pairs, a simulated network, seeded random numbers.

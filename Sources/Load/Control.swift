@@ -27,14 +27,39 @@ enum ControlRequest: Codable, Equatable {
     case finish
     case progress
     case collect(timeoutSeconds: Double)
+
+    /// For messages.
+    var name: String {
+        switch self {
+        case .setup: "setup"
+        case .start: "start"
+        case .begin: "begin"
+        case .end: "end"
+        case .stop: "stop"
+        case .checkAll: "checkAll"
+        case .finish: "finish"
+        case .progress: "progress"
+        case .collect: "collect"
+        }
+    }
 }
 
 enum ControlReply: Codable, Equatable {
     case done
-    case progress(Recording.Totals, streams: Int, usage: Usage)
+    case progress(SideState)
     case outcome(SideOutcome)
     /// What the server could not do, for a person.
     case problem(String)
+}
+
+/// Where a side stands, in the middle of a run.
+struct SideState: Codable, Equatable, Sendable {
+    var totals: Recording.Totals
+    /// Streams that are open.
+    var streams: Int
+    /// All operations that this side may start have been started.
+    var isSpent: Bool
+    var usage: Usage
 }
 
 /// Why talking to the other side of a run failed.
@@ -44,6 +69,7 @@ public enum ControlError: Error, Equatable, Sendable, CustomStringConvertible {
     case closed(String)
     case timeout(what: String, seconds: Double)
     case refused(String)
+    case unreachable(String, String)
 
     public var description: String {
         switch self {
@@ -52,6 +78,7 @@ public enum ControlError: Error, Equatable, Sendable, CustomStringConvertible {
         case .closed(let reason): "the server ended the control connection: \(reason)"
         case .timeout(let what, let seconds): "the server did not answer '\(what)' within \(seconds) s"
         case .refused(let reason): "the server refused: \(reason)"
+        case .unreachable(let address, let reason): "no server at \(address): \(reason)"
         }
     }
 }

@@ -3,6 +3,7 @@ import Gauge
 import Kernel
 import Muxers
 import P2P
+import Reactor
 
 /// What remains of a shard's connections and streams when they have ended: ledgers, receipts and everything that was wrong.
 struct Harvest {
@@ -41,7 +42,7 @@ struct Harvest {
 
     // MARK: Connections
 
-    mutating func add(_ traffic: TrafficConnection, _ connection: Connection, _ reason: ConnectionEnd, stack: Stack) {
+    mutating func add(_ traffic: TrafficConnection, _ connection: Connection, _ reason: ConnectionEnd, stack: ProtocolStack) {
         let counters = connection.muxer.counters
         let info = connection.channel.tcpInfo()
         ledger.sent += Self.account(
@@ -59,7 +60,7 @@ struct Harvest {
     }
 
     /// What the kernel counted, or why there is no such count.
-    private static func witness(_ stack: Stack, _ bytes: UInt64??) -> Gauge.Measured<UInt64> {
+    private static func witness(_ stack: ProtocolStack, _ bytes: UInt64??) -> Gauge.Measured<UInt64> {
         guard stack.transport == .tcp else { return .unavailable("the transport is \(stack.transport.rawValue): no TCP_INFO") }
         guard let bytes else { return .unavailable("the socket was gone before TCP_INFO could be read") }
         return Gauge.Measured(bytes, else: "this kernel's TCP_INFO has no byte counts")

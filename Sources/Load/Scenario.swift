@@ -1,5 +1,5 @@
 public import FoundationEssentials
-public import Gauge
+import Gauge
 
 /// Everything that decides what a run does, as data: with the same scenario and seed a run can be repeated.
 public struct Scenario: Codable, Equatable, Sendable {
@@ -91,16 +91,8 @@ public struct Scenario: Codable, Equatable, Sendable {
         self.io = io
     }
 
-    /// The flow of the stream that a connection's opener opened after `ordinal` others.
-    func flow(ofStream ordinal: UInt64) -> Flow {
-        var first: UInt64 = 0
-        for flow in flows {
-            guard let count = flow.streams else { return flow }
-            first += UInt64(count)
-            if ordinal < first { return flow }
-        }
-        return flows[flows.count - 1]
-    }
+    /// Whether the server sends messages of its own accord.
+    var serverSends: Bool { [.receive, .duplex].contains(flows[0].verb) }
 
     /// Bytes of a message of the flow whose operations are counted: the first.
     public var messageSizeBytes: Int { flows[0].messageSizeBytes }

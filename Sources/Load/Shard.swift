@@ -15,7 +15,7 @@ final class Shard {
     let loop: EventLoop
     let side: Side
     let scenario: Scenario
-    let stack: Stack
+    let stack: ProtocolStack
     let flows: [Scenario.Flow]
     let shapes: [MessageShape]
     let depthMax: Int
@@ -34,17 +34,23 @@ final class Shard {
     private(set) var checksAll = false
     /// Operations still allowed; nil is no limit.
     private var operationsLeft: Int?
+    /// Closing messages still allowed, out of the same number.
+    private var closersLeft: Int?
 
     var live: [UInt32: [TrafficConnection]] = [:]
     private(set) var liveCount = 0
-    private(set) var readyCount = 0
+    /// Streams that have been opened by this side or accepted, ever.
+    private(set) var streamsBegun = 0
     var harvest = Harvest()
     /// Called when something changed that somebody may wait for.
     var onProgress: (() -> Void)?
     /// Connect: makes the next connection in the place of the one that ended.
     var onReconnect: ((UInt32) -> Void)?
 
-    init(loop: EventLoop, side: Side, scenario: Scenario, stack: Stack, operations: Int?, share: Double = 1) throws {
+    /// - Parameters:
+    ///   - operations: how many may be started; nil for no limit.
+    ///   - streams: how many streams of all connections are this shard's.
+    init(loop: EventLoop, side: Side, scenario: Scenario, stack: ProtocolStack, operations: Int?, streams: Int) throws {
         self.loop = loop
         self.side = side
         self.scenario = scenario
@@ -55,7 +61,10 @@ final class Shard {
         isEphemeral = flows.contains { $0.verb.isEphemeral }
         payload = Payload(seed: scenario.seed)
         sampleRule = try SampleRule(parsing: scenario.verify)
-        operationsLeft = operations
+        // The last message of each stream is its closing one, and counts as well.
+        let closers = [.send, .receive, .duplex].contains(flows[0].verb) ? operations.map { min($0, streams) } : nil
+        closersLeft = closers
+        operationsLeft = operations.map { $0 - (closers ?? 0) }
         // A connection's streams together hold about a write's worth or two, so that there is always something to
         // send and no more memory is touched than that needs.
         let perStream = (2 << 20) / (stack.hasMuxer ? scenario.streams : 1)
@@ -82,7 +91,6 @@ final class Shard {
             var limits = YamuxLimits()
             limits.common = muxerLimits
             return Yamux(role: role, limits: limits)
-        case .mplex: return Mplex(role: role, limits: muxerLimits)
         }
     }
 
@@ -95,7 +103,19 @@ final class Shard {
             channel: channel, muxer: makeMuxer(.initiator), handler: traffic, loop: loop, prefix: greeting.encoded)
         add(traffic, connection)
         connection.start()
-        traffic.begin(streams: stack.hasMuxer ? scenario.streams : 1)
+        traffic.open(streams: streamsAtFirst)
+    }
+
+    /// Streams that a connection opens at once. Silent ones come in two parts, so that memory can be told as a slope.
+    var streamsAtFirst: Int {
+        guard stack.hasMuxer else { return 1 }
+        return flows[0].verb == .hold ? max(1, scenario.streams / 10) : scenario.streams
+    }
+
+    /// The second part.
+    func openRemainingStreams() {
+        guard stack.hasMuxer, scenario.streams > streamsAtFirst else { return }
+        forEachLive { $0.open(streams: scenario.streams - streamsAtFirst) }
     }
 
     /// A connection that was accepted and has greeted.
@@ -114,10 +134,9 @@ final class Shard {
         liveCount += 1
     }
 
-    func connectionReady() {
-        readyCount += 1
-        onProgress?()
-    }
+    func connectionReady() { onProgress?() }
+
+    func streamBegan() { streamsBegun += 1 }
 
     func connectionEnded(_ traffic: TrafficConnection, _ connection: Connection, _ reason: ConnectionEnd) {
         harvest.add(traffic, connection, reason, stack: stack)
@@ -197,6 +216,21 @@ final class Shard {
         guard left > 0 else { return false }
         operationsLeft = left - 1
         return true
+    }
+
+    /// Whether a stream may end with a message more.
+    func mayClose() -> Bool {
+        guard let left = closersLeft else { return true }
+        guard left > 0 else { return false }
+        closersLeft = left - 1
+        return true
+    }
+
+    /// Requests under way.
+    var outstanding: Int {
+        var sum = 0
+        forEachLive { sum += $0.outstanding }
+        return sum
     }
 
     var operationsAreSpent: Bool { operationsLeft == 0 }

@@ -2,6 +2,7 @@ import Bytes
 import Gauge
 import Kernel
 import Muxers
+import P2P
 import Reactor
 
 /// One side of a run in this process: its shards, one a loop, driven through the phases together.
@@ -14,20 +15,21 @@ final class SideRun: Sendable {
 
     /// - Parameter operations: how many operations all shards together may start; nil for no limit.
     init(
-        side: Side, scenario: Scenario, stack: Stack, loops: [EventLoop], operations: Int?, sharesProcess: Bool
+        side: Side, scenario: Scenario, stack: ProtocolStack, loops: [EventLoop], operations: Int?, sharesProcess: Bool
     ) async throws {
         self.side = side
         self.scenario = scenario
         self.sharesProcess = sharesProcess
         var shards: [LoopBound<Shard>] = []
         for (number, loop) in loops.enumerated() {
-            let share = operations.map { $0 / loops.count + (number < $0 % loops.count ? 1 : 0) }
+            func part(_ whole: Int) -> Int { whole / loops.count + (number < whole % loops.count ? 1 : 0) }
+            let (share, streams) = (operations.map(part), part(scenario.connections) * scenario.streams)
             let rate = side == .client ? scenario.ratePerSecond.map { $0 / Double(loops.count) } : nil
             let made = await loop.perform { () -> Result<LoopBound<Shard>, any Error> in
                 Result {
-                    let shard = try Shard(loop: loop, side: side, scenario: scenario, stack: stack, operations: share)
+                    let shard = try Shard(loop: loop, side: side, scenario: scenario, stack: stack, operations: share, streams: streams)
                     if let rate { shard.pacer = Pacer(shard: shard, ratePerSecond: rate) }
-                    return LoopBound(shard, loop)
+                    return LoopBound(shard, on: loop)
                 }
             }
             shards.append(try made.get())
@@ -70,13 +72,15 @@ final class SideRun: Sendable {
         return usage
     }
 
-    func totals() async -> (Recording.Totals, streams: Int) {
-        let each = await onEach { shard -> (Recording.Totals, Int) in
+    func state() async -> SideState {
+        let each = await onEach { shard -> (Recording.Totals, streams: Int, isSpent: Bool) in
             var streams = 0
             shard.forEachLive { streams += $0.liveLanes }
-            return (shard.recorder.totals, streams)
+            return (shard.recorder.totals, streams, shard.operationsAreSpent)
         }
-        return each.reduce((Recording.Totals(), 0)) { ($0.0 + $1.0, $0.1 + $1.1) }
+        return SideState(
+            totals: each.reduce(Recording.Totals()) { $0 + $1.0 }, streams: each.reduce(0) { $0 + $1.streams },
+            isSpent: !each.contains { !$0.isSpent }, usage: await usage())
     }
 
     /// What this side has used so far.

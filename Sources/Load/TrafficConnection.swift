@@ -8,7 +8,7 @@ import P2P
 ///
 /// Invariant: `liveLanes` is the number of lanes that are not vacant; a lane stands at its stream handle's index.
 ///
-/// Call order (client): `begin` opens the streams; `startTraffic` when all connections have theirs; `stopTraffic`; `finishTraffic`; the end.
+/// Call order (client): `open` opens the streams; `startTraffic` when all connections have theirs; `stopTraffic`; `finishTraffic`; the end.
 /// The server hears `streamOpened` instead of opening.
 final class TrafficConnection: StreamHandler {
     unowned let shard: Shard
@@ -42,8 +42,10 @@ final class TrafficConnection: StreamHandler {
 
     // MARK: Opening
 
-    func begin(streams: Int) {
-        wanted = streams
+    /// Opens streams: those of the start, or more.
+    func open(streams: Int) {
+        wanted += streams
+        isReady = false
         openWanted()
     }
 
@@ -54,8 +56,8 @@ final class TrafficConnection: StreamHandler {
                 let now = shard.freshNow()
                 let place = addLane(try connection.openStream(), isOpener: true)
                 wanted -= 1
-                // A lane of churn that had to wait for the far end's acknowledgements.
-                if isReady { issue(place, intendedAt: now) }
+                // Churn: the next operation.
+                if shard.isTrafficOn && shard.isEphemeral { issue(place, intendedAt: shard.reopensConnections ? dialledAt : now) }
             } catch .tooManyUnacknowledgedStreams {
                 return
             } catch {
@@ -65,8 +67,6 @@ final class TrafficConnection: StreamHandler {
         }
         guard !isReady else { return }
         isReady = true
-        // Connect: the run is under way already.
-        if shard.isTrafficOn { startTraffic() }
         shard.connectionReady()
     }
 
@@ -97,6 +97,7 @@ final class TrafficConnection: StreamHandler {
         lane.received.key = isOpener ? down : up
         lanes[place] = lane
         liveLanes += 1
+        shard.streamBegan()
         while starts.count < (place + 1) * shard.depthMax { starts.push(0) }
         if shard.pacer != nil { while serviceStarts.count < starts.count { serviceStarts.push(0) } }
         return place
@@ -265,6 +266,7 @@ final class TrafficConnection: StreamHandler {
         shard.operationCompleted(startedAt: starts[slot], endedAt: now)
         if shard.pacer != nil { shard.recorder.recordService(now &- serviceStarts[slot]) }
         if shard.isEphemeral { return }
+        if shard.isFinishing { return finishLane(place) }
         if let pacer = shard.pacer { return pacer.laneFree(self, place) }
         guard shard.isTrafficOn, shard.mayIssue() else { return }
         issue(place, intendedAt: now)
@@ -305,16 +307,16 @@ final class TrafficConnection: StreamHandler {
 
     // MARK: The end
 
-    /// Sends a last message that both ends check whole, and finishes; requesters do so as soon as nothing is under way.
+    /// Sends a last message that both ends check whole, and finishes; requesters wait for its answer. Nothing else is under way by now.
     func finishTraffic() {
         for place in 0..<lanes.count where lanes[place].role != .vacant && !lanes[place].isFinished {
             switch lanes[place].role {
             case .source, .duplex:
-                _ = sendMessage(place)
+                if shard.mayClose() { _ = sendMessage(place) }
                 finishLane(place)
-            case .requester where lanes[place].outstanding == 0, .holder:
-                finishLane(place)
-            case .vacant, .sink, .responder, .requester: break
+            case .requester: issue(place, intendedAt: shard.freshNow())
+            case .holder: finishLane(place)
+            case .vacant, .sink, .responder: break
             }
         }
         closeIfDone()
@@ -335,7 +337,7 @@ final class TrafficConnection: StreamHandler {
         if lanes[place].offset != 0 {
             shard.corruption("connection \(index), stream \(lanes[place].ordinal) ended in the middle of a message")
         }
-        // A source of ours has its own end; every other role has said all it had to say.
+        // A source of ours has an end of its own; every other role has said all it had to say.
         if !lanes[place].role.isSource { finishLane(place) }
     }
 
@@ -343,8 +345,7 @@ final class TrafficConnection: StreamHandler {
         retire(Int(stream.index))
         // Churn: the next stream takes the place of the one that closed.
         if shard.reopensStreams && shard.mayIssue() {
-            wanted += 1
-            openWanted()
+            open(streams: 1)
         } else {
             closeIfDone()
         }
@@ -356,6 +357,13 @@ final class TrafficConnection: StreamHandler {
         closeIfDone()
     }
 
+    /// Requests under way.
+    var outstanding: Int {
+        var sum = 0
+        for place in 0..<lanes.count where lanes[place].role == .requester { sum += Int(lanes[place].outstanding) }
+        return sum
+    }
+
     /// The lane's stream is over: its receipts are written.
     private func retire(_ place: Int) {
         shard.writeReceipts(self, lanes[place])
@@ -364,7 +372,8 @@ final class TrafficConnection: StreamHandler {
     }
 
     private func closeIfDone() {
-        guard shard.isFinishing || shard.reopensConnections, shard.side == .client, liveLanes == 0, let connection else { return }
+        guard shard.isFinishing || shard.reopensConnections || shard.isEphemeral && !shard.isTrafficOn,
+            shard.side == .client, liveLanes == 0, let connection else { return }
         connection.close()
     }
 

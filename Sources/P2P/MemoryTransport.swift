@@ -41,6 +41,10 @@ public final class MemoryChannel: Channel, TurnEndHandler {
         wake()
     }
 
+    public func handOver(to handler: any ChannelHandler) {
+        if !isClosed { self.handler = handler }
+    }
+
     public func send(_ gather: inout Gather) -> SendOutcome {
         guard !isClosed, let peer, !peer.isClosed else { return .failed(.closed) }
         let offered = gather.byteCount

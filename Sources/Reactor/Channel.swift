@@ -40,6 +40,9 @@ public enum SendOutcome: Equatable, Sendable {
 public protocol Channel: AnyObject {
     /// Begins to receive.
     func start(_ handler: any ChannelHandler)
+    /// Gives what happens from now on to another handler: the layer that dialled or greeted is done, and the next one takes over. Not while a
+    /// send is pending.
+    func handOver(to handler: any ChannelHandler)
     /// Offers the gather's unwritten bytes. Does not advance the gather: the caller does, by the count of the outcome. Not while a send is pending.
     func send(_ gather: inout Gather) -> SendOutcome
     /// Ends this side's sending (half-close). What was taken by earlier sends still goes out.

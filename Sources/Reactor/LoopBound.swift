@@ -3,7 +3,7 @@
 /// The last reference to what it holds must be let go on the loop as well.
 public struct LoopBound<Value>: @unchecked Sendable {
     private let stored: Value
-    private let loop: EventLoop
+    public let loop: EventLoop
 
     public init(_ value: Value, on loop: EventLoop) {
         stored = value

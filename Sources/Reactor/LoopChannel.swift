@@ -41,6 +41,12 @@ final class LoopChannel: Channel {
         loop.backend.startReceiving(token)
     }
 
+    func handOver(to handler: any ChannelHandler) {
+        loop.requireOnLoop()
+        precondition(self.handler != nil && !isSendPending, "a channel is handed over by its handler, between sends")
+        if state == .open { self.handler = handler }
+    }
+
     func send(_ gather: inout Gather) -> SendOutcome {
         loop.requireOnLoop()
         precondition(!isSendPending, "a send is still pending")

@@ -1,15 +1,11 @@
-import P2P
-import Muxers
-public import Multiformats
-
 /// The layers of a subject, from the transport up: `tcp+yamux`.
-public struct Stack: Hashable, Sendable, CustomStringConvertible {
+public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
     public enum Transport: String, CaseIterable, Sendable {
         case tcp, unix, memory
     }
 
     public enum MuxerKind: String, CaseIterable, Sendable {
-        case none, yamux, mplex
+        case none, yamux
     }
 
     public let transport: Transport
@@ -21,14 +17,14 @@ public struct Stack: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// Every stack there is, in the order in which they are listed for people.
-    public static var all: [Stack] {
-        Transport.allCases.flatMap { transport in MuxerKind.allCases.map { Stack(transport: transport, muxer: $0) } }
+    public static var all: [ProtocolStack] {
+        Transport.allCases.flatMap { transport in MuxerKind.allCases.map { ProtocolStack(transport: transport, muxer: $0) } }
     }
 
     /// Parses `tcp`, `tcp+yamux`, `unix+mplex`, ...
     public init(_ text: String) throws(SubjectError) {
         let layers = text.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
-        let known = Stack.all.map(\.description)
+        let known = ProtocolStack.all.map(\.description)
         guard let first = layers.first, let transport = Transport(rawValue: first), layers.count <= 2 else {
             throw SubjectError(subject: text, nearest: Nearest.to(text, among: known), known: known)
         }

@@ -1,0 +1,123 @@
+import Bytes
+import Gauge
+import Kernel
+import Reactor
+import Synchronization
+
+/// The client's end of a control connection: one request at a time, each with a time limit. Any thread.
+final class ControlClient: Sendable {
+    private struct State {
+        var waiting: CheckedContinuation<Result<(ControlReply, [UInt8]), ControlError>, Never>?
+        var call: UInt64 = 0
+        var ended: String?
+    }
+
+    private let state = Mutex(State())
+    private let loop: EventLoop
+    private let channel: LoopBound<ControlBox>
+
+    /// Holds the channel and the receipts that stand before an outcome. On the loop only.
+    final class ControlBox {
+        var control: ControlChannel?
+        var receipts: [UInt8] = []
+    }
+
+    /// Connects and greets.
+    static func connect(to address: SocketAddress, on loop: EventLoop) async throws -> ControlClient {
+        let box = await loop.perform { LoopBound(ControlBox(), on: loop) }
+        let client = ControlClient(loop: loop, channel: box)
+        let result: Result<Void, ChannelError> = await withCheckedContinuation { continuation in
+            loop.submit {
+                loop.connect(to: address) { result in
+                    continuation.resume(returning: result.map { client.adopt($0) })
+                }
+            }
+        }
+        do {
+            try result.get()
+        } catch {
+            throw ControlError.unreachable(address.description, "\(error)")
+        }
+        return client
+    }
+
+    private init(loop: EventLoop, channel: LoopBound<ControlBox>) {
+        self.loop = loop
+        self.channel = channel
+    }
+
+    private func adopt(_ raw: any Channel) {
+        let control = ControlChannel(
+            channel: raw, onMessage: { [weak self] in self?.received($0, $1) }, onEnd: { [weak self] in self?.ended($0) })
+        channel.value.control = control
+        raw.start(control)
+        control.send(Greeting(role: .control, token: 0).encoded)
+    }
+
+    private func received(_ kind: ControlCodec.Kind, _ body: [UInt8]) {
+        guard kind == .json else {
+            channel.value.receipts = body
+            return
+        }
+        do {
+            let reply = try ControlCodec.decode(ControlReply.self, body)
+            resume(.success((reply, channel.value.receipts)))
+            channel.value.receipts = []
+        } catch {
+            resume(.failure(error))
+        }
+    }
+
+    private func ended(_ reason: String) {
+        state.withLock { $0.ended = reason }
+        resume(.failure(.closed(reason)))
+    }
+
+    private func resume(_ result: Result<(ControlReply, [UInt8]), ControlError>) {
+        let waiting = state.withLock { state in
+            defer { state.waiting = nil }
+            return state.waiting
+        }
+        waiting?.resume(returning: result)
+    }
+
+    /// Why the connection is over, or nil while it is not.
+    var endReason: String? { state.withLock { $0.ended } }
+
+    /// Sends a request and waits for its answer.
+    ///
+    /// - Returns: the answer, and the receipts that came with it.
+    /// - Throws: ``ControlError``, also when the server reports a problem.
+    @discardableResult
+    func call(_ request: ControlRequest, seconds: Double = 30) async throws -> (reply: ControlReply, receipts: [UInt8]) {
+        let frame = try ControlCodec.frame(request)
+        let name = request.name
+        let result = await withCheckedContinuation { continuation in
+            let (call, ended) = state.withLock { state -> (UInt64, String?) in
+                precondition(state.waiting == nil, "one request at a time")
+                if state.ended == nil { state.waiting = continuation }
+                state.call += 1
+                return (state.call, state.ended)
+            }
+            if let ended { return continuation.resume(returning: .failure(.closed(ended))) }
+            loop.submit { [self] in
+                loop.schedule(at: Clock.now &+ UInt64(seconds * 1e9)) { [weak self] in
+                    guard let self, state.withLock({ $0.call == call }) else { return }
+                    resume(.failure(.timeout(what: name, seconds: seconds)))
+                }
+                channel.value.control?.send(frame)
+            }
+        }
+        let (reply, receipts) = try result.get()
+        if case .problem(let text) = reply { throw ControlError.refused(text) }
+        return (reply, receipts)
+    }
+
+    func close() async {
+        let channel = channel
+        await loop.perform {
+            channel.value.control?.close()
+            channel.value.control = nil
+        }
+    }
+}

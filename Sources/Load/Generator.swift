@@ -1,0 +1,97 @@
+import Bytes
+public import Gauge
+import Kernel
+public import Multiformats
+import Muxers
+public import Reactor
+import Synchronization
+
+/// The client of a run: makes the connections, drives the phases on both sides, and puts together what both saw.
+///
+/// ```
+/// set up ─▶ connect ─▶ start ─▶ warm-up ─▶ begin ─ window ─ end ─▶ stop ─▶ check all ─▶ finish ─▶ collect ─▶ reconcile
+/// ```
+///
+/// Nothing is believed before it is reconciled: receipts of both ends, the ledger of every byte, what the kernel counted, and whatever went wrong on the
+/// way decide whether the figures are valid.
+public final class Generator: Sendable {
+    /// A server that does not take or finish all connections within this is given up.
+    public static let phaseTimeoutSeconds = 30.0
+
+    let scenario: Scenario
+    let stack: ProtocolStack
+    let loops: [EventLoop]
+    let server: Target
+    private let interruption = Mutex(false)
+
+    /// Where the other side is.
+    public enum Target: Sendable {
+        /// A responder in another process.
+        case address(Multiaddr)
+        /// A responder on the same loops, for the memory transport and for tests.
+        case responder(Responder)
+    }
+
+    public init(scenario: Scenario, loops: [EventLoop], server: Target) throws {
+        try scenario.validate()
+        self.scenario = scenario
+        stack = try ProtocolStack(scenario.subject)
+        self.loops = loops
+        self.server = server
+        try checkStack()
+    }
+
+    private func checkStack() throws(ScenarioError) {
+        if case .address = server, stack.transport == .memory {
+            throw .contradiction("memory connects within one process: it has no server to dial")
+        }
+        if !stack.hasMuxer, scenario.flows.contains(where: { $0.verb == .churn }) {
+            throw .contradiction("churn opens and closes streams, and '\(stack)' has one a connection: use the workload connect, or a muxer")
+        }
+    }
+
+    /// Ends the measured window as soon as possible; what has been measured is kept and marked partial. Any thread.
+    public func interrupt() { interruption.withLock { $0 = true } }
+
+    var isInterrupted: Bool { interruption.withLock { $0 } }
+
+    /// How far a run has come, for people who wait.
+    public enum Progress: Sendable {
+        case connecting(ready: Int, of: Int)
+        case warmingUp
+        case measuring(seconds: Double, totals: Recording.Totals)
+        case finishing
+    }
+
+    /// Runs once.
+    ///
+    /// - Returns: the figures; `valid` says whether they may be believed. A server that goes away half-way is told there.
+    /// - Throws: when nothing could be measured at all.
+    public func run(progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws -> RunFigures {
+        let address = try controlAddress()
+        let control = try await ControlClient.connect(to: address, on: loops[0])
+        let token = UInt64.random(in: .min ... .max)
+        try await control.call(.setup(scenario, token: token))
+        let local = try await SideRun(
+            side: .client, scenario: scenario, stack: stack, loops: loops, operations: scenario.count,
+            sharesProcess: stack.transport == .memory)
+        let attempt = Attempt(generator: self, control: control, local: local, token: token, address: address, progress: progress)
+        let figures = await attempt.run()
+        await control.close()
+        await local.onEach { $0.abandon() }
+        return figures
+    }
+
+    /// Where data connections go when there is no kernel between the sides.
+    var memoryResponder: Responder? {
+        if case .responder(let responder) = server, stack.transport == .memory { return responder }
+        return nil
+    }
+
+    private func controlAddress() throws -> SocketAddress {
+        switch server {
+        case .address(let address): try SocketAddress(address)
+        case .responder(let responder): try SocketAddress(responder.address)
+        }
+    }
+}

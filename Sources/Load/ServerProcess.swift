@@ -1,0 +1,64 @@
+public import Multiformats
+import Foundation
+import Kernel
+
+/// A server of our own in a process of its own: so each side's processor time, memory and allocations are its own.
+///
+/// It is started with the same program, says where it listens on its standard output, and ends when its standard input does: it cannot
+/// outlive us, however we end.
+public final class ServerProcess {
+    private let process: Process
+    private let lifeline: Pipe
+    public let address: Multiaddr
+    public var processID: Int32 { process.processIdentifier }
+
+    /// What stands before the address in the line that a server prints when it is ready.
+    public static let readyPrefix = "listening on "
+
+    /// Starts `program serve` and waits until it is ready.
+    ///
+    /// - Throws: ``RunError/serverDidNotStart(_:)``.
+    public init(program: String, listen: Multiaddr, threads: Int, io: String, core: Int?) throws(RunError) {
+        process = Process()
+        lifeline = Pipe()
+        let output = Pipe()
+        process.executableURL = URL(fileURLWithPath: program)
+        process.arguments = ["serve", "--listen", listen.description, "--threads", "\(threads)", "--io", io, "--until-stdin-ends"]
+            + (core.map { ["--core", "\($0)"] } ?? [])
+        process.standardInput = lifeline
+        process.standardOutput = output
+        do {
+            try process.run()
+        } catch {
+            throw .serverDidNotStart("\(program): \(error.localizedDescription)")
+        }
+        let line = Self.firstLine(of: output.fileHandleForReading)
+        guard let line, line.hasPrefix(Self.readyPrefix) else {
+            process.terminate()
+            process.waitUntilExit()
+            throw .serverDidNotStart(line.map { "it said '\($0)'" } ?? "it ended with status \(process.terminationStatus) and said nothing")
+        }
+        do {
+            address = try Multiaddr(String(line.dropFirst(Self.readyPrefix.count)))
+        } catch {
+            process.terminate()
+            throw .serverDidNotStart("\(error)")
+        }
+    }
+
+    private static func firstLine(of handle: FileHandle) -> String? {
+        var bytes: [UInt8] = []
+        while let byte = try? handle.read(upToCount: 1)?.first {
+            if byte == UInt8(ascii: "\n") { break }
+            bytes.append(byte)
+        }
+        return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// Ends the server and waits for its end.
+    public func stop() {
+        // A write end that is closed is an input that has ended.
+        try? lifeline.fileHandleForWriting.close()
+        process.waitUntilExit()
+    }
+}

@@ -1,0 +1,48 @@
+import ArgumentParser
+import Dispatch
+import Foundation
+import Kernel
+import Reactor
+
+/// The event loops of a process.
+enum Loops {
+    /// Starts `count` loops.
+    static func start(count: Int, io: String, name: String, core: Int?) throws -> [EventLoop] {
+        guard let choice = IOChoice(rawValue: io) else {
+            throw ValidationError("there is no I/O interface '\(io)'; known are \(IOChoice.allCases.map(\.rawValue).joined(separator: ", "))")
+        }
+        return try (0..<count).map { number in
+            var configuration = EventLoopConfiguration()
+            configuration.name = "\(name)-\(number)"
+            configuration.io = choice
+            configuration.core = number == 0 ? core : nil
+            let loop = try EventLoop(configuration)
+            try loop.start()
+            return loop
+        }
+    }
+
+    static func stop(_ loops: [EventLoop]) {
+        for loop in loops { loop.stop() }
+        for loop in loops { loop.join() }
+    }
+}
+
+/// Signals that ask a program to end.
+enum Signals {
+    /// Calls `action` at the first SIGINT or SIGTERM; the second one ends the program at once.
+    static func onTermination(_ action: @escaping @Sendable () -> Void) {
+        let queue = DispatchQueue(label: "signals")
+        for number in [SIGINT, SIGTERM] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
+            source.setEventHandler {
+                // The source keeps itself alive through its handler until it has fired.
+                source.cancel()
+                signal(number, SIG_DFL)
+                action()
+            }
+            source.resume()
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import ArgumentParser
+import Foundation
+import Load
+import Multiformats
+import Reactor
+
+/// `streamgauge serve`: the other side of a run, on its own.
+struct ServeCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "serve", abstract: "A server to measure against; prints its address when it is ready.",
+        discussion: """
+            It answers any number of runs, with whatever stack and workload each one asks for:
+
+              streamgauge serve --listen /ip4/127.0.0.1/tcp/4001
+              streamgauge run tcp+yamux -m 1000 --target /ip4/127.0.0.1/tcp/4001
+            """)
+
+    @Option(help: "Where to listen: /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH. Port 0 takes a free one.")
+    var listen = "/ip4/127.0.0.1/tcp/0"
+
+    @Option(help: "Event loops.")
+    var threads = 1
+
+    @Option(help: "I/O interface: auto, epoll or uring.")
+    var io = "auto"
+
+    @Option(help: "Pin the first event loop to this core.")
+    var core: Int?
+
+    @Flag(help: "End when standard input does.")
+    var untilStdinEnds = false
+
+    func run() async throws {
+        let loops = try Loops.start(count: threads, io: io, name: "server", core: core)
+        let responder = try await Responder.start(loops: loops, address: try Multiaddr(listen)) { line in
+            FileHandle.standardError.write(Data("turned away \(line)\n".utf8))
+        }
+        FileHandle.standardOutput.write(Data("\(ServerProcess.readyPrefix)\(responder.address)\n".utf8))
+        await untilStdinEnds ? Self.stdinEnd() : Self.terminationSignal()
+        await responder.stop()
+        Loops.stop(loops)
+    }
+
+    private static func stdinEnd() async {
+        await withCheckedContinuation { continuation in
+            Thread.detachNewThread {
+                while let data = try? FileHandle.standardInput.read(upToCount: 1), !data.isEmpty {}
+                continuation.resume()
+            }
+        }
+    }
+
+    private static func terminationSignal() async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            Signals.onTermination { continuation.resume() }
+        }
+    }
+}
