@@ -50,7 +50,8 @@ struct Harvest {
             kernel: Self.witness(stack, info.map { sent in sent.bytesSent.map { $0 &- (sent.bytesRetransmitted ?? 0) } }))
         ledger.received += Self.account(
             counters.received, negotiation: connection.negotiationBytes.received, socket: connection.channel.bytesReceived,
-            kernel: Self.witness(stack, info.map(\.bytesReceived)))
+            // The kernel counts the far end's FIN as one byte received.
+            kernel: Self.witness(stack, info.map { $0.bytesReceived.map { $0 &- (connection.hasReceivedEnd ? 1 : 0) } }))
         writes += connection.writes
         partialWrites += connection.partialWrites
         framesSent += counters.sent.dataFrames

@@ -84,7 +84,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     private var isBlocked = false
     private var isFlushScheduled = false
     private var hasFinishedSending = false
-    private var hasReceivedEnd = false
+    /// The far end has finished sending.
+    public private(set) var hasReceivedEnd = false
     private var budget: WriteBudget
     /// Writes that reached the kernel, and how many of them it took only in part.
     public private(set) var writes: UInt64 = 0
