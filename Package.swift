@@ -64,7 +64,7 @@ let package = Package(
         tests("KernelTests", ["Bytes", "Kernel"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
-        tests("GaugeTests", ["Bytes", "Gauge"]),
+        tests("GaugeTests", ["Bytes", "Gauge", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         tests("ReportTests", ["Gauge", "Report"]),
     ]
 )

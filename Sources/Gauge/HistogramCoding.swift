@@ -51,7 +51,6 @@ extension LatencyHistogram {
     public init(decoding bytes: RawSpan) throws(HistogramDecodingError) {
         guard bytes.byteCount > 0 else { throw .empty }
         guard bytes.byte(at: 0) == Self.version else { throw .unknownVersion(bytes.byte(at: 0)) }
-        self.init()
         var reader = VarintReader(offset: 1)
         let classCount = try reader.next(bytes)
         // A class takes at least two bytes: a larger number is a lie, found before any work is done for it.
@@ -67,7 +66,7 @@ extension LatencyHistogram {
             guard count > 0, index == 0 || distance > 0 else { throw .malformed(atByte: start) }
             value = try Self.checkedAdd(value, distance)
             guard value <= Self.nanosecondsMax else { throw .valueOutOfRange(nanoseconds: value) }
-            guard lowestOfClass(value) == value else { throw .malformed(atByte: start) }
+            guard Self.lowestOfClass(value) == value else { throw .malformed(atByte: start) }
             total = try Self.checkedAdd(total, count)
             entries.append((value, count))
         }
@@ -76,24 +75,14 @@ extension LatencyHistogram {
             let min = try reader.next(bytes)
             let max = try reader.next(bytes)
             guard max <= Self.nanosecondsMax else { throw .valueOutOfRange(nanoseconds: max) }
-            guard min <= max, lowestOfClass(min) == first.lowest, lowestOfClass(max) == last.lowest, total > 1 || min == max
+            guard min <= max, total > 1 || min == max, Self.lowestOfClass(min) == first.lowest,
+                Self.lowestOfClass(max) == last.lowest
             else { throw .malformed(atByte: start) }
-            restore(entries, min: min, max: max)
+            self.init(classes: entries, min: min, max: max)
+        } else {
+            self.init()
         }
         guard reader.offset == bytes.byteCount else { throw .trailingBytes(bytes.byteCount - reader.offset) }
-    }
-
-    /// Counts go to the first value of their class, except that the smallest and largest are recorded as they were.
-    private mutating func restore(_ entries: [(lowest: UInt64, count: UInt64)], min: UInt64, max: UInt64) {
-        for (index, entry) in entries.enumerated() {
-            let isLast = index == entries.count - 1
-            if index == 0, isLast {
-                record(min)
-                record(max, count: entry.count - 1)
-            } else {
-                record(index == 0 ? min : isLast ? max : entry.lowest, count: entry.count)
-            }
-        }
     }
 
     private static func checkedAdd(_ left: UInt64, _ right: UInt64) throws(HistogramDecodingError) -> UInt64 {

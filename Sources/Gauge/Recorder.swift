@@ -6,9 +6,9 @@
 /// Call order: records before ``begin(at:)`` are the warm-up and are dropped; ``end(at:)`` closes the window and later records are ignored, so that
 /// handlers need not know about the window at all.
 public final class Recorder {
-    private var latency = LatencyHistogram()
-    private var service = LatencyHistogram()
-    private var pacerLateness = LatencyHistogram()
+    private var latency = LatencyCounter()
+    private var service = LatencyCounter()
+    private var pacerLateness = LatencyCounter()
     private var hot = Hot()
     private var intervals: [Recording.Interval]
     private let intervalNanoseconds: UInt64
@@ -113,7 +113,9 @@ public final class Recorder {
     public func recording() -> Recording {
         storeInterval()
         return Recording(
-            latency: latency, service: service, pacerLateness: pacerLateness, totals: hot.totals,
+            latency: LatencyCounter.histogram(range: latency.range) { latency[$0] },
+            service: LatencyCounter.histogram(range: service.range) { service[$0] },
+            pacerLateness: LatencyCounter.histogram(range: pacerLateness.range) { pacerLateness[$0] }, totals: hot.totals,
             intervals: hot.hasBegun ? Array(intervals[0...hot.intervalIndex]) : [],
             intervalNanoseconds: intervalNanoseconds, beganAt: hot.beganAt, endedAt: hot.endedAt)
     }
