@@ -76,16 +76,16 @@ public struct ByteLedger: Codable, Sendable, Equatable {
     public func imbalance(_ side: Side, _ flow: Flow) -> String? {
         let carried = flow == .sent ? "sent" : "received"
         if residual > 0 {
-            return "the \(side) \(carried) \(grouped(socketBytes)) bytes on its sockets and can account for only "
-                + "\(grouped(accounted)): \(grouped(residual)) bytes belong to no account"
+            return "the \(side) \(carried) \(counted(socketBytes, "byte")) on its sockets and can account for only "
+                + "\(grouped(accounted)): \(counted(residual, "byte")) \(residual == 1 ? "belongs" : "belong") to no account"
         }
         if residual < 0 {
-            return "the \(side)'s accounts claim \(grouped(accounted)) bytes \(carried), \(grouped(-residual)) more than "
+            return "the \(side)'s accounts claim \(counted(accounted, "byte")) \(carried), \(grouped(-residual)) more than "
                 + "the \(grouped(socketBytes)) that its sockets carried"
         }
         guard case .value(let difference) = kernelResidual, difference != 0, case .value(let kernel) = kernelBytes else { return nil }
-        return "the \(side) \(carried) \(grouped(socketBytes)) bytes by its own count and \(grouped(kernel)) by the kernel's: "
-            + "\(grouped(abs(difference))) bytes \(difference > 0 ? "more" : "fewer")"
+        return "the \(side) \(carried) \(counted(socketBytes, "byte")) by its own count and \(grouped(kernel)) by the kernel's: "
+            + "\(counted(abs(difference), "byte")) \(difference > 0 ? "more" : "fewer")"
     }
 
     enum CodingKeys: String, CodingKey {

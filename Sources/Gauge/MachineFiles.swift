@@ -82,8 +82,8 @@ struct MachineFiles {
     /// How many numbers a kernel list such as `0-3,8` names.
     static func countOfList(_ text: String) -> Int? {
         var total = 0
-        for part in text.split(separator: ",") {
-            let ends = part.split(separator: "-").map { Int($0) }
+        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+            let ends = part.split(separator: "-", omittingEmptySubsequences: false).map { Int($0) }
             guard let first = ends.first ?? nil, let last = ends.last ?? nil, ends.count <= 2, last >= first else { return nil }
             total += last - first + 1
         }

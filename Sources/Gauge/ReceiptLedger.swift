@@ -85,8 +85,7 @@ public enum Discrepancy: Equatable, Sendable, CustomStringConvertible {
     }
 
     private func amount(_ receipt: Receipt) -> String {
-        "\(grouped(receipt.bytes)) \(receipt.bytes == 1 ? "byte" : "bytes") in "
-            + "\(grouped(receipt.messages)) \(receipt.messages == 1 ? "message" : "messages")"
+        "\(counted(receipt.bytes, "byte")) in \(counted(receipt.messages, "message"))"
     }
 
     private func hex(_ value: UInt64) -> String {

@@ -46,10 +46,10 @@ public struct RunLedger: Codable, Sendable, Equatable {
 
     private static func difference(from sender: Side, _ sent: ByteLedger, to received: ByteLedger) -> String? {
         if sent.socketBytes != received.socketBytes {
-            return "the \(sender) sent \(grouped(sent.socketBytes)) bytes and the \(sender.other) received \(grouped(received.socketBytes))"
+            return "the \(sender) sent \(counted(sent.socketBytes, "byte")) and the \(sender.other) received \(grouped(received.socketBytes))"
         }
         for (left, right) in zip(sent.accounts, received.accounts) where left.bytes != right.bytes {
-            return "the \(sender) sent \(grouped(left.bytes)) bytes as \(left.name) and the \(sender.other) counted \(grouped(right.bytes))"
+            return "the \(sender) sent \(counted(left.bytes, "byte")) as \(left.name) and the \(sender.other) counted \(grouped(right.bytes))"
         }
         return nil
     }

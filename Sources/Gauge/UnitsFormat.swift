@@ -9,6 +9,11 @@ func grouped(_ value: some BinaryInteger) -> String {
     return value < 0 ? "-" + text : text
 }
 
+/// `1 byte`, `2 bytes`, `655,360 bytes`.
+func counted(_ value: some BinaryInteger, _ noun: String) -> String {
+    "\(grouped(value)) \(noun)\(value == 1 ? "" : "s")"
+}
+
 extension Units {
     /// The shortest exact spelling, as a command line takes it: `64KiB`, `1000`.
     public static func spelled(bytes: Int) -> String {

@@ -39,7 +39,7 @@ import Testing
         var ledger = Samples.balanced(payload: 100, headers: 0)
         ledger.kernelBytes = 101
         #expect(ledger.residual == 0 && ledger.kernelResidual == 1 && !ledger.balanced)
-        #expect(ledger.imbalance(.client, .received) == "the client received 100 bytes by its own count and 101 by the kernel's: 1 bytes more")
+        #expect(ledger.imbalance(.client, .received) == "the client received 100 bytes by its own count and 101 by the kernel's: 1 byte more")
         ledger.kernelBytes = .unavailable("unix transport")
         #expect(ledger.balanced && ledger.kernelResidual.reason == "unix transport" && ledger.imbalance(.client, .sent) == nil)
     }
