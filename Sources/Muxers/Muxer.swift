@@ -70,8 +70,15 @@ public protocol Muxer: AnyObject {
     /// What the last `transmit` appended and was not taken back is on its way: streams whose end was part of it are closed.
     func settle(events: inout EventList)
 
-    /// Whether `transmit` would append something.
+    /// Whether `transmit`, or the `settle` that follows it, has something to do.
     var hasOutput: Bool { get }
+
+    /// Whether the owner should go on reading from the connection. False while the application holds more than a protocol without windows
+    /// may buffer: the connection's own flow control then holds the far end back. Bytes that were read already are still received.
+    var wantsInput: Bool { get }
+
+    /// What the connection underneath should do beside carrying bytes; look after each `settle` and each call of the application.
+    var connectionDemand: ConnectionDemand { get }
 
     /// When ``advanceTime(to:events:)`` is next needed, or nil.
     var deadline: Nanoseconds? { get }
@@ -109,6 +116,20 @@ extension Muxer {
     public var wantsHalfClose: Bool { false }
 }
 
+extension Muxer {
+    public var wantsInput: Bool { true }
+    public var connectionDemand: ConnectionDemand { .none }
+}
+
+/// What a muxer asks of the connection underneath it, whose end it cannot express in bytes.
+public enum ConnectionDemand: Sendable {
+    case none
+    /// All has been written and nothing will follow: shut down the sending side. What comes in goes on.
+    case finishSending
+    /// Close both directions at once.
+    case abort
+}
+
 /// A point in time or a span of it, in nanoseconds of a monotonic clock whose zero does not matter.
 public typealias Nanoseconds = UInt64
 
@@ -138,7 +159,7 @@ public struct StreamHandle: BitwiseCopyable, Hashable, Sendable {
 }
 
 public enum MuxerEvent: BitwiseCopyable, Equatable, Sendable {
-    /// The far end opened a stream.
+    /// The far end opened a stream. The handle is stale already when the stream ends within the same batch of events; the calls then say so.
     case opened(StreamHandle)
     /// Bytes of a stream arrived, at `offset` (see ``Muxer/receive(_:at:now:events:)``).
     case data(StreamHandle, offset: UInt32, count: UInt32)

@@ -1,177 +1,227 @@
 public import Bytes
 
-/// No multiplexer: the connection is its one stream, and nothing is framed. The baseline that every muxer is measured against, behind the same
-/// interface, so that the same code drives both.
+/// No multiplexer: the connection is the stream, and bytes go through as they are.
 ///
-/// The initiator opens the stream, once; the responder hears of it with the first call of `receive` or `receiveEnd`. Finishing the stream asks the
-/// owner to half-close the connection (``wantsHalfClose``); the far end's half-close is the end of its side. There is no reset: `reset` asks for
-/// the half-close at once and drops what is queued.
+/// The initiator opens the one stream with ``openStream(now:)``; the responder sees it opened when the first byte (or the end) arrives, or
+/// earlier, by ``acceptStream(events:)``. The stream's ends are the connection's, which no byte can express, so the owner of the connection obeys
+/// ``connectionDemand``: it shuts down the sending side at `finishSending` and closes at `abort`. In the other direction it calls
+/// ``receiveEnd(events:)``, which here is the orderly end of the stream. ``wantsInput`` holds the far end back when the application is slow.
+///
+/// ```
+///   unopened ──openStream / first byte──▶ open ──both ends finished──▶ ended
+///                                          └────reset───▶ ended
+/// ```
+///
+/// Invariant: every byte consumed or transmitted is payload.
 public final class Passthrough: Muxer {
+    /// Empty: nothing is negotiated. Its name in a subject is ``name``.
     public static let protocolID = ""
-    private var machine: PassthroughMachine
+    public static let name = "none"
 
-    public init(role: MuxerRole, limits: MuxerLimits = MuxerLimits()) {
-        machine = PassthroughMachine(role: role, limits: limits)
+    /// Received bytes that the application has not given back, beyond which ``wantsInput`` is false.
+    public static let receiveBufferBytesMaxDefault = 4 << 20
+
+    private enum State: BitwiseCopyable {
+        case unopened, open, ended
     }
 
-    public func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle { try machine.openStream() }
+    private static let stream = StreamHandle(index: 0, generation: 1)
+
+    private let role: MuxerRole
+    private let limits: MuxerLimits
+    private let receiveBufferBytesMax: Int
+    private var core = Core()
+
+    /// The hot state, in a struct so that a call checks for exclusive access once.
+    private struct Core: ~Copyable {
+        var state = State.unopened
+        var queues = SliceQueues()
+        var queue = SliceQueues.Fifo()
+        var queuedBytes = 0
+        var unconsumed = 0
+        var writableWanted = false
+        var hasFinished = false
+        /// Everything was transmitted when this side had finished, and not taken back.
+        var finishSettled = false
+        var remoteHasFinished = false
+        var isClosing = false
+        var wasAborted = false
+        var counters = MuxerCounters()
+
+        mutating func push(_ payload: consuming Slice) {
+            queuedBytes += payload.count
+            queues.push(payload, on: &queue)
+        }
+
+        /// Takes up to `limit` bytes of the message in front.
+        mutating func pop(limit: Int) -> Slice {
+            let front = queues.frontByteCount(queue)
+            let payload = front <= limit ? queues.popFront(&queue) : queues.splitFront(&queue, byteCount: limit)
+            queuedBytes -= payload.count
+            counters.sent.payloadBytes &+= UInt64(payload.count)
+            return payload
+        }
+
+        mutating func takeBack(_ payload: consuming Slice) {
+            counters.sent.payloadBytes &-= UInt64(payload.count)
+            // A stream that was reset meanwhile wants nothing back.
+            guard case .open = state else { return }
+            queuedBytes += payload.count
+            queues.pushFront(payload, on: &queue)
+        }
+
+        mutating func end() {
+            state = .ended
+            queues.removeAll(&queue)
+            queuedBytes = 0
+            unconsumed = 0
+        }
+    }
+
+    public init(
+        role: MuxerRole, limits: MuxerLimits = MuxerLimits(),
+        receiveBufferBytesMax: Int = Passthrough.receiveBufferBytesMaxDefault
+    ) {
+        self.role = role
+        self.limits = limits
+        self.receiveBufferBytesMax = receiveBufferBytesMax
+    }
+
+    // MARK: Opening
+
+    public func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle {
+        guard !core.isClosing else { throw .closing }
+        guard role == .initiator, case .unopened = core.state else { throw .tooManyStreams(limit: 1) }
+        core.state = .open
+        core.counters.streamsOpened += 1
+        return Self.stream
+    }
+
+    /// Opens the responder's stream before anything has arrived, for a responder that speaks first. Harmless when it is open already.
+    public func acceptStream(events: inout EventList) {
+        guard role == .responder, case .unopened = core.state else { return }
+        core.state = .open
+        core.counters.streamsAccepted += 1
+        events.push(.opened(Self.stream))
+    }
+
+    // MARK: Calls of the application
 
     @discardableResult
     public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
-        try machine.send(payload, on: stream)
+        guard isLive(stream) else { throw .unknownStream }
+        guard !core.hasFinished else { throw .sendSideClosed }
+        let queued = core.queuedBytes + payload.count
+        guard queued <= limits.sendQueueBytesMax else { throw .sendQueueFull(limitBytes: limits.sendQueueBytesMax) }
+        if payload.isEmpty { return queued }
+        core.push(payload)
+        if queued > limits.sendLowWaterBytes { core.writableWanted = true }
+        return queued
     }
 
-    public func finish(_ stream: StreamHandle) throws(MuxerError) { try machine.finish(stream) }
-    public func reset(_ stream: StreamHandle, code: UInt32) { machine.reset(stream) }
-    public func consume(_ stream: StreamHandle, byteCount: Int) {}
+    public func finish(_ stream: StreamHandle) throws(MuxerError) {
+        guard isLive(stream) else { throw .unknownStream }
+        core.hasFinished = true
+    }
+
+    public func reset(_ stream: StreamHandle, code: UInt32) {
+        guard isLive(stream) else { return }
+        core.wasAborted = true
+        core.end()
+        core.counters.streamsReset += 1
+    }
+
+    public func consume(_ stream: StreamHandle, byteCount: Int) {
+        guard isLive(stream) else { return }
+        precondition(byteCount >= 0 && byteCount <= core.unconsumed, "more consumed than was delivered")
+        core.unconsumed -= byteCount
+    }
+
+    public func close(code: GoAwayCode) { core.isClosing = true }
+
+    // MARK: Receiving
 
     public func receive(
         _ bytes: RawSpan, at offset: Int, now: Nanoseconds, events: inout EventList
     ) throws(MuxerError) -> Int {
-        machine.receive(bytes.byteCount, at: offset, events: &events)
-    }
-
-    public func receiveEnd(events: inout EventList) { machine.receiveEnd(events: &events) }
-
-    public func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
-        machine.transmit(into: &gather, byteLimit: byteLimit, events: &events)
-    }
-
-    public func takeBack(_ frame: consuming Gather.Frame) { machine.takeBack(frame) }
-    public func settle(events: inout EventList) { machine.settle(events: &events) }
-    public var hasOutput: Bool { machine.hasOutput }
-    public var deadline: Nanoseconds? { nil }
-    public func advanceTime(to now: Nanoseconds, events: inout EventList) throws(MuxerError) {}
-    public func close(code: GoAwayCode) {}
-    public func ordinal(of stream: StreamHandle) -> UInt64? { machine.isLive(stream) ? 0 : nil }
-    public func queuedByteCount(on stream: StreamHandle) -> Int { machine.isLive(stream) ? machine.queuedBytes : 0 }
-    public func isLocal(_ stream: StreamHandle) -> Bool { machine.isLive(stream) && machine.role == .initiator }
-    public var streamCount: Int { machine.state == .open ? 1 : 0 }
-    public var counters: MuxerCounters { machine.counters }
-    public var roundTripTime: Nanoseconds? { nil }
-    public var streamIsConnection: Bool { true }
-    public var wantsHalfClose: Bool { machine.wantsHalfClose }
-}
-
-/// The one stream.
-private struct PassthroughMachine: ~Copyable {
-    enum State {
-        case unopened, open, closed
-    }
-
-    let role: MuxerRole
-    let limits: MuxerLimits
-    var state = State.unopened
-    var counters = MuxerCounters()
-    var queues = SliceQueues()
-    var queue = SliceQueues.Fifo()
-    var queuedBytes = 0
-    var isFinished = false
-    var isRemoteFinished = false
-    var isWritableWanted = false
-    private let handle = StreamHandle(index: 0, generation: 1)
-
-    init(role: MuxerRole, limits: MuxerLimits) {
-        self.role = role
-        self.limits = limits
-    }
-
-    func isLive(_ stream: StreamHandle) -> Bool { state == .open && stream == handle }
-
-    var hasOutput: Bool { !queue.isEmpty }
-    var wantsHalfClose: Bool { isFinished && queue.isEmpty }
-
-    mutating func openStream() throws(MuxerError) -> StreamHandle {
-        guard role == .initiator, state == .unopened else { throw .tooManyStreams(limit: 1) }
-        state = .open
-        counters.streamsOpened += 1
-        return handle
-    }
-
-    mutating func accept(events: inout EventList) {
-        guard state == .unopened else { return }
-        state = .open
-        if role == .responder {
-            counters.streamsAccepted += 1
-            events.push(.opened(handle))
+        let count = bytes.byteCount
+        guard count > 0 else { return 0 }
+        if case .unopened = core.state {
+            guard role == .responder, !core.isClosing else { throw .unopenedStream(streamID: 0) }
+            acceptStream(events: &events)
         }
-    }
-
-    mutating func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
-        guard isLive(stream) else { throw .unknownStream }
-        guard !isFinished else { throw .sendSideClosed }
-        guard queuedBytes + payload.count <= limits.sendQueueBytesMax else {
-            throw .sendQueueFull(limitBytes: limits.sendQueueBytesMax)
+        core.counters.received.payloadBytes &+= UInt64(count)
+        guard case .open = core.state, !core.remoteHasFinished else {
+            core.counters.lateBytes &+= UInt64(count)
+            return count
         }
-        if payload.isEmpty { return queuedBytes }
-        queuedBytes += payload.count
-        queues.push(payload, on: &queue)
-        if queuedBytes > limits.sendLowWaterBytes { isWritableWanted = true }
-        return queuedBytes
+        core.unconsumed += count
+        events.push(.data(Self.stream, offset: UInt32(truncatingIfNeeded: offset), count: UInt32(truncatingIfNeeded: count)))
+        return count
     }
 
-    mutating func finish(_ stream: StreamHandle) throws(MuxerError) {
-        guard isLive(stream) else { throw .unknownStream }
-        isFinished = true
-    }
-
-    mutating func reset(_ stream: StreamHandle) {
-        guard isLive(stream) else { return }
-        queues.removeAll(&queue)
-        queuedBytes = 0
-        isFinished = true
-        state = .closed
-        counters.streamsReset += 1
-    }
-
-    mutating func receive(_ byteCount: Int, at offset: Int, events: inout EventList) -> Int {
-        accept(events: &events)
-        counters.received.payloadBytes += UInt64(byteCount)
-        guard state == .open else {
-            counters.lateBytes += UInt64(byteCount)
-            return byteCount
-        }
-        events.push(.data(handle, offset: UInt32(truncatingIfNeeded: offset), count: UInt32(truncatingIfNeeded: byteCount)))
-        return byteCount
-    }
-
-    mutating func receiveEnd(events: inout EventList) {
-        accept(events: &events)
-        guard state == .open, !isRemoteFinished else { return }
-        isRemoteFinished = true
-        events.push(.finished(handle))
+    public func receiveEnd(events: inout EventList) {
+        if !core.isClosing { acceptStream(events: &events) }
+        guard case .open = core.state, !core.remoteHasFinished else { return }
+        core.remoteHasFinished = true
+        events.push(.finished(Self.stream))
         closeIfDone(events: &events)
     }
 
-    mutating func settle(events: inout EventList) { closeIfDone(events: &events) }
+    public var wantsInput: Bool { core.unconsumed < receiveBufferBytesMax }
 
-    private mutating func closeIfDone(events: inout EventList) {
-        guard state == .open, isRemoteFinished, wantsHalfClose else { return }
-        state = .closed
-        events.push(.closed(handle))
+    // MARK: Transmitting
+
+    public var hasOutput: Bool {
+        guard case .open = core.state else { return false }
+        return !core.queue.isEmpty || core.hasFinished && !core.finishSettled
     }
 
-    mutating func transmit(into gather: inout Gather, byteLimit: Int, events: inout EventList) {
-        while gather.byteCount < byteLimit, gather.hasRoom, !queue.isEmpty {
-            let payload = queues.popFront(&queue)
-            queuedBytes -= payload.count
-            counters.sent.payloadBytes += UInt64(payload.count)
-            counters.sent.dataFrames += 1
-            gather.endFrame(tag: 0, payload: payload)
+    public func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
+        while gather.byteCount < byteLimit, gather.hasRoom, !core.queue.isEmpty {
+            gather.endFrame(tag: 0, payload: core.pop(limit: limits.framePayloadBytesMax))
         }
-        if isWritableWanted && queuedBytes <= limits.sendLowWaterBytes {
-            isWritableWanted = false
-            events.push(.writable(handle))
-        }
+        guard core.writableWanted, core.queuedBytes <= limits.sendLowWaterBytes else { return }
+        core.writableWanted = false
+        events.push(.writable(Self.stream))
     }
 
-    mutating func takeBack(_ frame: consuming Gather.Frame) {
-        guard let payload = frame.payload else { return }
-        counters.sent.payloadBytes -= UInt64(payload.count)
-        counters.sent.dataFrames -= 1
-        // After a reset nothing is wanted back.
-        guard state == .open else { return }
-        queuedBytes += payload.count
-        queues.pushFront(payload, on: &queue)
+    public func takeBack(_ frame: consuming Gather.Frame) {
+        if let payload = frame.payload { core.takeBack(payload) }
     }
+
+    public func settle(events: inout EventList) {
+        guard core.hasFinished, core.queue.isEmpty, case .open = core.state else { return }
+        core.finishSettled = true
+        closeIfDone(events: &events)
+    }
+
+    public var connectionDemand: ConnectionDemand {
+        if core.wasAborted { return .abort }
+        return core.finishSettled ? .finishSending : .none
+    }
+
+    // MARK: Ending
+
+    private func closeIfDone(events: inout EventList) {
+        guard core.finishSettled, core.remoteHasFinished else { return }
+        core.end()
+        events.push(.closed(Self.stream))
+    }
+
+    // MARK: Asking
+
+    private func isLive(_ stream: StreamHandle) -> Bool {
+        guard case .open = core.state else { return false }
+        return stream == Self.stream
+    }
+
+    public var deadline: Nanoseconds? { nil }
+    public func advanceTime(to now: Nanoseconds, events: inout EventList) throws(MuxerError) {}
+    public func wireID(of stream: StreamHandle) -> UInt64? { isLive(stream) ? 0 : nil }
+    public func queuedByteCount(on stream: StreamHandle) -> Int { isLive(stream) ? core.queuedBytes : 0 }
+    public func isLocal(_ stream: StreamHandle) -> Bool { isLive(stream) && role == .initiator }
+    public var streamCount: Int { if case .open = core.state { 1 } else { 0 } }
+    public var counters: MuxerCounters { core.counters }
+    public var roundTripTime: Nanoseconds? { nil }
 }

@@ -69,6 +69,8 @@ public final class End {
     var gather = Gather()
     /// Bytes of a write whose result has not come yet.
     var inFlight: Int?
+    /// The last transmit could have appended something and did not.
+    private var appendedNothing = false
 
     /// Most of a header that can be incomplete: two varints or a yamux header.
     static let headerBytesMax = 20
@@ -132,7 +134,8 @@ public final class End {
     // MARK: What the machine says
 
     private func register(_ stream: StreamHandle, opener: MuxerRole) {
-        guard let wireID = muxer.wireID(of: stream) else { return violations.append("a new stream has no wire identifier") }
+        // A stream that ended later in the same batch of events is stale already: it gets a number that no wire has.
+        let wireID = muxer.wireID(of: stream) ?? .max - UInt64(keys.count)
         let key = StreamKey(wireID: wireID, opener: opener)
         if logs[key] != nil { violations.append("\(key) was opened twice") }
         if keys[stream] != nil { violations.append("a handle was given out twice") }
@@ -211,7 +214,7 @@ public final class End {
         }
         if bytes.isEmpty { violations.append("an empty data event") }
         if log.remoteHasFinished { violations.append("data after the stream's end") }
-        if checksContent, let sent = peer?.logs[key]?.sent {
+        if checksContent, key.wireID < 1 << 60, let sent = peer?.logs[key]?.sent {
             let start = log.received.count
             if start + bytes.count > sent.count {
                 violations.append("\(key) received \(start + bytes.count) bytes of \(sent.count) sent")
@@ -276,9 +279,7 @@ public final class End {
         var events = EventList()
         muxer.transmit(into: &gather, byteLimit: byteLimit, now: clock.now, events: &events)
         if !wanted && gather.byteCount > before { violations.append("transmit appended although hasOutput was false") }
-        if before < byteLimit, hadRoom, gather.byteCount == before, muxer.hasOutput, events.count < eventsPerCallMax / 2 {
-            violations.append("hasOutput stays true and transmit appends nothing")
-        }
+        appendedNothing = before < byteLimit && hadRoom && gather.byteCount == before && events.count < eventsPerCallMax / 2
         handle(&events, block: nil, range: 0..<0)
     }
 
@@ -292,6 +293,8 @@ public final class End {
         }
         var events = EventList()
         muxer.settle(events: &events)
+        if appendedNothing, events.isEmpty, inFlight == nil, muxer.hasOutput { violations.append("hasOutput stays true and nothing is done") }
+        appendedNothing = false
         handle(&events, block: nil, range: 0..<0)
         check()
     }

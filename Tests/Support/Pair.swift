@@ -99,6 +99,12 @@ public final class Pair {
     /// Ends the bytes from `role` on, as when its connection is lost after what was written.
     public func disconnect(_ role: MuxerRole) { outgoing(end(role)).end() }
 
+    /// Lets more bytes be between the ends from now on.
+    public func widenPipes(to byteCount: Int) {
+        toResponder.capacity = byteCount
+        toInitiator.capacity = byteCount
+    }
+
     /// Bytes that someone else wrote in the name of `role`.
     public func inject(_ bytes: [UInt8], from role: MuxerRole) {
         outgoing(end(role)).write(bytes.rawSpan, arriving: clock.now)
@@ -131,6 +137,7 @@ public final class Pair {
         if let byteCount = end.inFlight {
             end.inFlight = nil
             end.wrote(byteCount)
+            _ = obey(end)
             return true
         }
         // A connection that failed says its farewell and ends.
@@ -147,11 +154,26 @@ public final class Pair {
         let block = Block(capacity: min(room, end.gather.byteCount))
         let byteCount = end.gather.copyBytes(into: block)
         pipe.write(block.bytes(0..<byteCount), arriving: clock.now + Nanoseconds(random.int(Int(plan.delay.lowerBound)...Int(plan.delay.upperBound))))
-        switch plan.writesComplete {
-        case .atOnce: end.wrote(byteCount)
-        case .later: end.inFlight = byteCount
+        if case .later = plan.writesComplete, byteCount > 0 {
+            end.inFlight = byteCount
+            return true
         }
-        return byteCount > 0
+        end.wrote(byteCount)
+        // A machine may have had something to settle and nothing to write.
+        let isQuiet = end.gather.isEmpty && !end.muxer.hasOutput
+        return obey(end) || byteCount > 0 || isQuiet
+    }
+
+    /// Does with the connection what the machine asks for. Returns whether that changed anything.
+    private func obey(_ end: End) -> Bool {
+        switch end.muxer.connectionDemand {
+        case .none: return false
+        case .abort: incoming(end).end()
+        case .finishSending: break
+        }
+        guard end.gather.isEmpty, !outgoing(end).hasEnded else { return false }
+        outgoing(end).end()
+        return true
     }
 
     private func read(_ end: End) -> Bool {
@@ -162,6 +184,7 @@ public final class Pair {
             if available > 0 { _ = pipe.take(available) }
             return available > 0
         }
+        guard end.muxer.wantsInput else { return false }
         guard available > 0 else {
             guard pipe.hasEnded, pipe.isEmpty, !end.hasReceivedEnd else { return false }
             end.receiveEnd()

@@ -5,7 +5,7 @@ import Muxers
 ///
 /// Invariant: bytes leave in the order in which they came, and no more than `capacity` are inside.
 final class Pipe {
-    let capacity: Int
+    var capacity: Int
     private let cutAt: UInt64?
     private let corruptions: [UInt64: UInt8]
     private var bytes: [UInt8] = []

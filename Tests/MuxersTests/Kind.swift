@@ -1,0 +1,68 @@
+import Muxers
+import Testing
+import TestSupport
+
+/// A muxer as the conformance suite sees it: how to make one, and what its protocol can do.
+struct Kind: Sendable, CustomTestStringConvertible {
+    let testDescription: String
+    /// Credit is granted by the receiver: a sender stops when it is used up.
+    var hasWindows = false
+    /// There is a frame that asks for an orderly end.
+    var hasGoAway = false
+    /// A reset carries a code.
+    var hasResetCodes = false
+    let make: @Sendable (MuxerRole, MuxerLimits) -> any Muxer
+
+    static let yamux = Kind(testDescription: "yamux", hasWindows: true, hasGoAway: true, hasResetCodes: true) { role, common in
+        var limits = YamuxLimits()
+        limits.common = common
+        return Yamux(role: role, limits: limits)
+    }
+
+    static let mplex = Kind(testDescription: "mplex") { role, common in
+        var limits = MplexLimits()
+        limits.common = common
+        return Mplex(role: role, limits: limits)
+    }
+
+    static let passthrough = Kind(testDescription: "none") { role, common in Passthrough(role: role, limits: common) }
+
+    /// Those that carry many streams.
+    static let multiplexers = [yamux, mplex]
+    static let all = [yamux, mplex, passthrough]
+
+    func pair(_ plan: FaultPlan = .calm(), limits: MuxerLimits = MuxerLimits()) -> Pair {
+        Pair(plan) { make($0, limits) }
+    }
+}
+
+/// The ways in which bytes may travel, short of losing any.
+let plans: [FaultPlan] = [.calm(), .everyByte()] + SeededGenerator.seeds(8).map { .rough($0) }
+
+extension Pair {
+    /// Opens a stream, and lets the far end see it: `message` goes first, as a protocol's first message does.
+    func open(from role: MuxerRole = .initiator, message: [UInt8] = [1]) throws -> (near: StreamHandle, far: StreamHandle) {
+        let (near, far) = (end(role), end(role == .initiator ? .responder : .initiator))
+        let before = far.accepted.count
+        let stream = try near.open()
+        try near.send(message, on: stream)
+        try settle()
+        let accepted = try #require(far.accepted.dropFirst(before).first)
+        return (stream, accepted)
+    }
+}
+
+extension Pair {
+    /// Opens a stream, after waiting for acknowledgements where the protocol wants that.
+    func openWhenAllowed(from role: MuxerRole) throws -> StreamHandle {
+        let opener = end(role)
+        do {
+            return try opener.open()
+        } catch {
+            guard case .tooManyUnacknowledgedStreams = error else { throw error }
+        }
+        let told = opener.canOpenCount
+        try run { opener.canOpenCount > told }
+        return try opener.open()
+    }
+}
