@@ -11,7 +11,7 @@ struct Harvest {
     static let problemsMax = 20
 
     var ledger = SideLedger()
-    var receipts: [Receipt] = []
+    private var receipts: [Receipt] = []
     private(set) var problems: [String] = []
     private(set) var problemsDropped = 0
     /// Bytes that each stream received in the window; streams that received none in any direction of theirs are left out by role.
@@ -57,7 +57,6 @@ struct Harvest {
         framesSent += counters.sent.dataFrames
         bytesCopied += connection.bytesCopied
         lateBytes += counters.lateBytes
-        if !traffic.pooled.isEmpty { receipts += traffic.pooled.receipts(connection: traffic.index) }
     }
 
     /// What the kernel counted, or why there is no such count.
@@ -84,6 +83,14 @@ struct Harvest {
 
     // MARK: Streams
 
+    /// One receipt a direction and connection where streams, or connections, live for one operation only.
+    private var pooled: [UInt32: PooledReceipts] = [:]
+
+    /// Every receipt there is.
+    var allReceipts: [Receipt] {
+        receipts + pooled.flatMap { index, pool in pool.receipts(connection: index) }
+    }
+
     /// Receipts of a stream that has ended: one for each direction in which it carries payload.
     mutating func addReceipts(_ traffic: TrafficConnection, _ lane: Lane, side: Side, pools: Bool, shapes: [MessageShape]) {
         let size = UInt64(shapes[Int(lane.flow)].messageBytes)
@@ -92,8 +99,8 @@ struct Harvest {
         let received = Self.receipt(
             traffic, lane, lane.received, outgoing == .up ? .down : .up, bytes: lane.received.messages * size + UInt64(lane.offset))
         if pools {
-            traffic.pooled.add(sent, lane.sent.key)
-            traffic.pooled.add(received, lane.received.key)
+            pooled[traffic.index, default: PooledReceipts()].add(sent, lane.sent.key)
+            pooled[traffic.index, default: PooledReceipts()].add(received, lane.received.key)
             return
         }
         switch lane.role {
@@ -118,8 +125,6 @@ struct Harvest {
 struct PooledReceipts {
     private var up = Receipt(connection: 0, stream: 0, direction: .up)
     private var down = Receipt(connection: 0, stream: 0, direction: .down)
-
-    var isEmpty: Bool { up.messages == 0 && down.messages == 0 && up.bytes == 0 && down.bytes == 0 }
 
     mutating func add(_ receipt: Receipt, _ key: UInt64) {
         func merge(_ sum: inout Receipt) {

@@ -5,7 +5,7 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
     }
 
     public enum MuxerKind: String, CaseIterable, Sendable {
-        case none, yamux
+        case none, yamux, mplex
     }
 
     public let transport: Transport

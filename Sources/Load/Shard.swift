@@ -91,6 +91,10 @@ final class Shard {
             var limits = YamuxLimits()
             limits.common = muxerLimits
             return Yamux(role: role, limits: limits)
+        case .mplex:
+            var limits = MplexLimits()
+            limits.common = muxerLimits
+            return Mplex(role: role, limits: limits)
         }
     }
 

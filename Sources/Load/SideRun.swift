@@ -95,7 +95,7 @@ final class SideRun: Sendable {
     func outcome(begin: Usage, end: Usage) async -> (SideOutcome, [Receipt]) {
         let each = await onEach { shard in
             (shard.recorder.recording(), shard.harvest.ledger, shard.harvest.problemSentences, shard.harvest.windowBytes,
-             shard.harvest.longestSilence, shard.harvest.receipts, shard.liveCount)
+             shard.harvest.longestSilence, shard.harvest.allReceipts, shard.liveCount)
         }
         var outcome = SideOutcome(begin: begin, end: end)
         var receipts: [Receipt] = []

@@ -28,8 +28,6 @@ final class TrafficConnection: StreamHandler {
     /// Streams still to be opened by this end.
     private var wanted = 0
     private(set) var isReady = false
-    /// What ended lanes leave, where there is no receipt for each.
-    var pooled = PooledReceipts()
     // What one read brought, told to the recorder once.
     private var batchBytes = 0
     private var batchMessages = 0

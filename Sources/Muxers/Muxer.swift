@@ -103,17 +103,6 @@ public protocol Muxer: AnyObject {
     var counters: MuxerCounters { get }
     /// The latest measured round-trip time, or nil when the protocol or the moment has none.
     var roundTripTime: Nanoseconds? { get }
-
-    /// The connection is the stream: half-closing one half-closes the other. Only where nothing is framed.
-    var streamIsConnection: Bool { get }
-
-    /// This side has finished its stream and everything is transmitted: the owner half-closes the connection.
-    var wantsHalfClose: Bool { get }
-}
-
-extension Muxer {
-    public var streamIsConnection: Bool { false }
-    public var wantsHalfClose: Bool { false }
 }
 
 extension Muxer {

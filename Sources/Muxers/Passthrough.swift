@@ -218,7 +218,7 @@ public final class Passthrough: Muxer {
 
     public var deadline: Nanoseconds? { nil }
     public func advanceTime(to now: Nanoseconds, events: inout EventList) throws(MuxerError) {}
-    public func wireID(of stream: StreamHandle) -> UInt64? { isLive(stream) ? 0 : nil }
+    public func ordinal(of stream: StreamHandle) -> UInt64? { isLive(stream) ? 0 : nil }
     public func queuedByteCount(on stream: StreamHandle) -> Int { isLive(stream) ? core.queuedBytes : 0 }
     public func isLocal(_ stream: StreamHandle) -> Bool { isLive(stream) && role == .initiator }
     public var streamCount: Int { if case .open = core.state { 1 } else { 0 } }

@@ -84,6 +84,8 @@ struct StreamTable: ~Copyable {
     private var localIndex = IndexMap()
     private var remoteIndex = IndexMap()
     private var lastGeneration: UInt32 = 0
+    /// Places of streams that ended since ``recycle()``.
+    private var ended = Stack<UInt32>()
     private(set) var localCount = 0
     private(set) var remoteCount = 0
 
@@ -121,7 +123,14 @@ struct StreamTable: ~Copyable {
         }
         records[index].generation = 0
         records[index].schedule = .idle
-        records.remove(index)
+        ended.push(UInt32(truncatingIfNeeded: index))
+    }
+
+    /// Makes the places of ended streams available again. Called when the owner has handled the events of the last call: until then a stream that
+    /// a handler opens must not get the place of one whose last events are still to be handled.
+    @inline(__always)
+    mutating func recycle() {
+        while let index = ended.pop() { records.remove(Int(index)) }
     }
 
     @inline(__always)

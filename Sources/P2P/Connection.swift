@@ -82,6 +82,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     private var state = State.open
     private var isSendPending = false
     private var isBlocked = false
+    private var isPaused = false
     private var isFlushScheduled = false
     private var hasFinishedSending = false
     /// The far end has finished sending.
@@ -144,6 +145,10 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     public func consume(_ stream: StreamHandle, byteCount: Int) {
         muxer.consume(stream, byteCount: byteCount)
+        if isPaused, muxer.wantsInput {
+            isPaused = false
+            channel.resumeReceiving()
+        }
         wantFlush()
     }
 
@@ -203,6 +208,11 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         }
         handler?.connectionBatchEnded(self)
         isFlushScheduled = wasScheduled
+        // A protocol without windows can hold the far end back only by not reading.
+        if !muxer.wantsInput && !isPaused && state != .ended {
+            isPaused = true
+            channel.pauseReceiving()
+        }
         flush()
     }
 
@@ -233,13 +243,12 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     public func channelEnded() {
         guard state != .ended else { return }
         hasReceivedEnd = true
-        let open = muxer.streamCount
+        let resetsBefore = muxer.counters.streamsReset
         muxer.receiveEnd(events: &events)
         dispatchEvents(nil)
         handler?.connectionBatchEnded(self)
-        // Where the connection is the stream, its end is the end of that stream, which may still have something to say.
-        if open > 0 && !muxer.streamIsConnection { return end(.remoteClosed(openStreams: open)) }
-        if state == .open && muxer.streamCount == 0 { close() }
+        let resets = Int(muxer.counters.streamsReset - resetsBefore)
+        if resets > 0 { return end(.remoteClosed(openStreams: resets)) }
         flush()
     }
 
@@ -264,7 +273,11 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     private func flush() {
         guard state != .ended, !isSendPending, !isBlocked else { return }
         fill()
-        if gather.isEmpty { return finishWhenDone() }
+        guard !gather.isEmpty else {
+            muxer.settle(events: &events)
+            dispatchOwnEvents()
+            return finishWhenDone()
+        }
         switch channel.send(&gather) {
         case .complete(let byteCount), .partial(let byteCount):
             settle(byteCount)
@@ -320,8 +333,14 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// Ends this side once there is nothing left to say, and the connection once both sides have.
     private func finishWhenDone() {
         guard state != .ended, gather.isEmpty, !muxer.hasOutput else { return armTimer() }
-        let wantsEnd = state == .closing || muxer.wantsHalfClose
-        guard wantsEnd else { return armTimer() }
+        let demand = muxer.connectionDemand
+        if demand == .abort { return end(.aborted) }
+        if hasReceivedEnd && state == .open && muxer.streamCount == 0 {
+            // The far end is done and no stream is left: nothing more can happen here.
+            close()
+            return
+        }
+        guard state == .closing || demand == .finishSending else { return armTimer() }
         if !hasFinishedSending {
             hasFinishedSending = true
             channel.finishSending()

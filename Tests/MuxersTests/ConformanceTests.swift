@@ -204,10 +204,10 @@ import TestSupport
             #expect(throws: MuxerError.unknownStream) { try pair.initiator.send([1], on: stream) }
             pair.initiator.muxer.reset(stream, code: 0)
             pair.initiator.muxer.consume(stream, byteCount: 10)
-            #expect(pair.initiator.muxer.wireID(of: stream) == nil)
+            #expect(pair.initiator.muxer.ordinal(of: stream) == nil)
             #expect(pair.initiator.muxer.queuedByteCount(on: stream) == 0)
         }
-        #expect(pair.initiator.muxer.streamCount == 1 && pair.initiator.muxer.wireID(of: current) != nil)
+        #expect(pair.initiator.muxer.streamCount == 1 && pair.initiator.muxer.ordinal(of: current) != nil)
         try pair.checkLedger()
     }
 

@@ -105,7 +105,7 @@ public final class End {
     }
 
     public func reset(_ stream: StreamHandle, code: UInt32 = 0) {
-        let wasLive = muxer.wireID(of: stream) != nil
+        let wasLive = muxer.ordinal(of: stream) != nil
         muxer.reset(stream, code: code)
         guard wasLive, let key = keys[stream] else { return }
         logs[key]?.wasReset = true
@@ -135,7 +135,7 @@ public final class End {
 
     private func register(_ stream: StreamHandle, opener: MuxerRole) {
         // A stream that ended later in the same batch of events is stale already: it gets a number that no wire has.
-        let wireID = muxer.wireID(of: stream) ?? .max - UInt64(keys.count)
+        let wireID = muxer.ordinal(of: stream) ?? .max - UInt64(keys.count)
         let key = StreamKey(wireID: wireID, opener: opener)
         if logs[key] != nil { violations.append("\(key) was opened twice") }
         if keys[stream] != nil { violations.append("a handle was given out twice") }
@@ -147,7 +147,7 @@ public final class End {
     private func ended(_ stream: StreamHandle) {
         liveCount -= 1
         unconsumedStreams.remove(stream)
-        if muxer.wireID(of: stream) != nil { violations.append("a stream that has ended still has its handle") }
+        if muxer.ordinal(of: stream) != nil { violations.append("a stream that has ended still has its handle") }
         if muxer.queuedByteCount(on: stream) != 0 { violations.append("a stream that has ended still has bytes queued") }
     }
 

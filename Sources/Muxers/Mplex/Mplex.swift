@@ -44,7 +44,7 @@ public final class Mplex: Muxer {
     public var deadline: Nanoseconds? { nil }
     public func advanceTime(to now: Nanoseconds, events: inout EventList) throws(MuxerError) {}
     public func close(code: GoAwayCode) { machine.isClosing = true }
-    public func wireID(of stream: StreamHandle) -> UInt64? { machine.wireID(of: stream) }
+    public func ordinal(of stream: StreamHandle) -> UInt64? { machine.ordinal(of: stream) }
     public func queuedByteCount(on stream: StreamHandle) -> Int { machine.queuedByteCount(on: stream) }
     public func isLocal(_ stream: StreamHandle) -> Bool { machine.isLocal(stream) }
     public var streamCount: Int { machine.streams.count }

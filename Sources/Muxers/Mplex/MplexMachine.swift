@@ -107,7 +107,7 @@ struct MplexMachine: ~Copyable {
         streams[index].unconsumed -= UInt32(truncatingIfNeeded: byteCount)
     }
 
-    func wireID(of stream: StreamHandle) -> UInt64? {
+    func ordinal(of stream: StreamHandle) -> UInt64? {
         streams.resolve(stream).map { wireID($0) }
     }
 
@@ -171,6 +171,7 @@ struct MplexMachine: ~Copyable {
     }
 
     mutating func settle(events: inout EventList) {
+        streams.recycle()
         while let stream = unsettled.pop() {
             guard let index = streams.resolve(stream), streams[index].flags.contains(.finishSent) else { continue }
             streams[index].flags.remove(.finishUnsettled)

@@ -2,6 +2,7 @@ import Bytes
 
 extension MplexMachine {
     mutating func receive(_ bytes: RawSpan, at base: Int, events: inout EventList) throws(MuxerError) -> Int {
+        streams.recycle()
         guard !hasFailed else { throw .closing }
         let end = bytes.byteCount
         var offset = 0

@@ -28,6 +28,7 @@ extension MplexMachine {
     /// Openings and resets first, as they are small; then data by turns. An opening is always transmitted before its stream's data, and
     /// stays in the gather, so that no data can overtake it.
     mutating func transmit(into gather: inout Gather, byteLimit: Int, events: inout EventList) {
+        streams.recycle()
         guard !hasFailed else { return }
         while gather.byteCount < byteLimit, gather.hasRoom, let frame = control.pop() {
             emit(frame, into: &gather)

@@ -183,6 +183,7 @@ struct YamuxMachine: ~Copyable {
     }
 
     mutating func settle(events: inout EventList) {
+        streams.recycle()
         while let stream = unsettled.pop() {
             guard let index = streams.resolve(stream), streams[index].flags.contains(.finishSent) else { continue }
             streams[index].flags.remove(.finishUnsettled)

@@ -4,6 +4,7 @@ extension YamuxMachine {
     mutating func receive(
         _ bytes: RawSpan, at base: Int, now: Nanoseconds, events: inout EventList
     ) throws(MuxerError) -> Int {
+        streams.recycle()
         guard !hasFailed else { throw .closing }
         roundTrip.heard(at: now)
         let end = bytes.byteCount

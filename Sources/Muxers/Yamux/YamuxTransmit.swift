@@ -29,6 +29,7 @@ extension YamuxMachine {
 
     /// Control frames first: they are small, and credit and answers are what the far end waits for. Then data by turns.
     mutating func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
+        streams.recycle()
         roundTrip.start(at: now)
         while gather.byteCount < byteLimit, gather.hasRoom, let frame = control.pop() {
             emit(frame, into: &gather, now: now)
