@@ -81,7 +81,9 @@ final class Pacer {
         while issued < noticed, let lane = free.first {
             guard shard.mayIssue() else { return }
             _ = free.pop()
-            connections[Int(lane.connection)].issue(Int(lane.place), intendedAt: due(issued))
+            let traffic = connections[Int(lane.connection)]
+            guard let connection = traffic.connection else { continue }
+            traffic.issue(Int(lane.place), intendedAt: due(issued), on: connection)
             issued += 1
         }
     }

@@ -244,11 +244,13 @@ final class Shard {
         recorder.completed(1, at: endedAt)
     }
 
+    /// Bytes arrived on a stream that was last heard of at `last` (0: not in this window). Returns what to remember.
     @inline(__always)
-    func noteHeard(_ lane: inout Lane) {
+    func noteHeard(_ last: Nanoseconds) -> Nanoseconds {
+        guard recorder.isMeasuring else { return 0 }
         let time = now
-        if lane.heardAt != 0 { harvest.noteSilence(time &- lane.heardAt) }
-        if lane.heardAt != 0 || recorder.isMeasuring { lane.heardAt = time }
+        if last != 0 { harvest.noteSilence(time &- last) }
+        return time
     }
 
     func batchEnded() { onProgress?() }

@@ -11,16 +11,29 @@ import P2P
 /// Call order (client): `open` opens the streams; `startTraffic` when all connections have theirs; `stopTraffic`; `finishTraffic`; the end.
 /// The server hears `streamOpened` instead of opening.
 final class TrafficConnection: StreamHandler {
-    unowned let shard: Shard
+    let shard: Shard
     let index: UInt32
     let streamBase: UInt64
     var connection: Connection?
-    var lanes = Stack<Lane>()
-    /// Start of each request under way: `depth` places a lane.
-    var starts = Stack<Nanoseconds>()
+    private let state = Owned(State())
+
+    /// What every message touches.
+    private struct State: ~Copyable {
+        var lanes = Stack<Lane>()
+        /// Start of each request under way: `depth` places a lane.
+        var starts = Stack<Nanoseconds>()
+        /// The same, when they were really sent: kept in open loop only, where that is another time.
+        var serviceStarts = Stack<Nanoseconds>()
+        // What one read brought, told to the recorder once.
+        var batchBytes = 0
+        var batchMessages = 0
+    }
+
+    private var lanes: Stack<Lane> {
+        @inline(__always) _read { yield state.value.lanes }
+        @inline(__always) _modify { yield &state.value.lanes }
+    }
     var liveLanes = 0
-    /// The same, when they were really sent: kept in open loop only, where that is another time.
-    private var serviceStarts = Stack<Nanoseconds>()
     /// The pacer's number for this connection.
     var pacerNumber: UInt32?
     /// When dialling began: where a request is a connection's whole life its latency counts from here.
@@ -28,9 +41,6 @@ final class TrafficConnection: StreamHandler {
     /// Streams still to be opened by this end.
     private var wanted = 0
     private(set) var isReady = false
-    // What one read brought, told to the recorder once.
-    private var batchBytes = 0
-    private var batchMessages = 0
 
     init(shard: Shard, index: UInt32, streamBase: UInt64) {
         self.shard = shard
@@ -55,7 +65,7 @@ final class TrafficConnection: StreamHandler {
                 let place = addLane(try connection.openStream(), isOpener: true)
                 wanted -= 1
                 // Churn: the next operation.
-                if shard.isTrafficOn && shard.isEphemeral { issue(place, intendedAt: shard.reopensConnections ? dialledAt : now) }
+                if shard.isTrafficOn && shard.isEphemeral { issue(place, intendedAt: shard.reopensConnections ? dialledAt : now, on: connection) }
             } catch .tooManyUnacknowledgedStreams {
                 return
             } catch {
@@ -74,7 +84,7 @@ final class TrafficConnection: StreamHandler {
 
     func streamOpened(_ stream: StreamHandle, on connection: Connection) {
         let place = addLane(stream, isOpener: false)
-        if shard.isTrafficOn { startLane(place) }
+        if shard.isTrafficOn { startLane(place, on: connection) }
     }
 
     @discardableResult
@@ -96,8 +106,8 @@ final class TrafficConnection: StreamHandler {
         lanes[place] = lane
         liveLanes += 1
         shard.streamBegan()
-        while starts.count < (place + 1) * shard.depthMax { starts.push(0) }
-        if shard.pacer != nil { while serviceStarts.count < starts.count { serviceStarts.push(0) } }
+        while state.value.starts.count < (place + 1) * shard.depthMax { state.value.starts.push(0) }
+        if shard.pacer != nil { while state.value.serviceStarts.count < state.value.starts.count { state.value.serviceStarts.push(0) } }
         return place
     }
 
@@ -105,44 +115,45 @@ final class TrafficConnection: StreamHandler {
 
     /// The lanes of this end begin to do what they are for.
     func startTraffic() {
-        for place in 0..<lanes.count { startLane(place) }
+        guard let connection else { return }
+        for place in 0..<lanes.count { startLane(place, on: connection) }
     }
 
-    private func startLane(_ place: Int) {
+    private func startLane(_ place: Int, on connection: Connection) {
         switch lanes[place].role {
-        case .source, .duplex: fill(place)
+        case .source, .duplex: fill(place, on: connection)
         case .requester:
-            guard let pacer = shard.pacer else { return issueAll(place) }
+            guard let pacer = shard.pacer else { return issueAll(place, on: connection) }
             for _ in 0..<shard.flows[Int(lanes[place].flow)].depth { pacer.laneFree(self, place) }
         case .vacant, .sink, .responder, .holder: break
         }
     }
 
     /// Queues messages until the stream holds as many as it should.
-    private func fill(_ place: Int) {
+    private func fill(_ place: Int, on connection: Connection) {
         guard shard.isTrafficOn, !lanes[place].isFinished else { return }
         var queued = 0
         repeat {
             guard shard.mayIssue() else { return }
-            guard let now = sendMessage(place) else { return }
+            guard let now = sendMessage(place, on: connection) else { return }
             queued = now
         } while queued < shard.queueTargetBytes
     }
 
-    private func issueAll(_ place: Int) {
+    private func issueAll(_ place: Int, on connection: Connection) {
         while lanes[place].outstanding < UInt32(shard.flows[Int(lanes[place].flow)].depth) {
             guard shard.isTrafficOn, shard.mayIssue() else { return }
-            issue(place, intendedAt: shard.reopensConnections ? dialledAt : shard.freshNow())
+            issue(place, intendedAt: shard.reopensConnections ? dialledAt : shard.freshNow(), on: connection)
         }
     }
 
     /// Sends one request. Its latency counts from `intendedAt`.
-    func issue(_ place: Int, intendedAt: Nanoseconds) {
+    func issue(_ place: Int, intendedAt: Nanoseconds, on connection: Connection) {
         let slot = startSlot(place, lanes[place].sent.messages)
-        starts[slot] = intendedAt
-        if shard.pacer != nil { serviceStarts[slot] = shard.freshNow() }
+        state.value.starts[slot] = intendedAt
+        if shard.pacer != nil { state.value.serviceStarts[slot] = shard.freshNow() }
         lanes[place].outstanding += 1
-        _ = sendMessage(place)
+        _ = sendMessage(place, on: connection)
         // Where the operation is the stream's whole life, nothing follows the request.
         if shard.isEphemeral { finishLane(place) }
     }
@@ -153,8 +164,7 @@ final class TrafficConnection: StreamHandler {
     }
 
     /// Queues one message; returns the bytes then queued, or nil when the stream is gone.
-    private func sendMessage(_ place: Int) -> Int? {
-        guard let connection else { return nil }
+    private func sendMessage(_ place: Int, on connection: Connection) -> Int? {
         let shape = shard.shapes[Int(lanes[place].flow)]
         let message = lanes[place].sent.messages
         let key = lanes[place].sent.key
@@ -183,7 +193,7 @@ final class TrafficConnection: StreamHandler {
 
     func streamWritable(_ stream: StreamHandle, on connection: Connection) {
         let place = Int(stream.index)
-        if lanes[place].role.isSource { fill(place) }
+        if lanes[place].role.isSource { fill(place, on: connection) }
     }
 
     // MARK: Receiving
@@ -202,13 +212,13 @@ final class TrafficConnection: StreamHandler {
             position += count
             if offset + count == shape.messageBytes {
                 lanes[place].offset = 0
-                endMessage(place)
+                endMessage(place, on: connection)
             } else {
                 lanes[place].offset = UInt32(truncatingIfNeeded: offset + count)
             }
         }
-        batchBytes += range.count
-        shard.noteHeard(&lanes[place])
+        state.value.batchBytes += range.count
+        lanes[place].heardAt = shard.noteHeard(lanes[place].heardAt)
         return range.count
     }
 
@@ -238,43 +248,43 @@ final class TrafficConnection: StreamHandler {
     }
 
     @inline(__always)
-    private func endMessage(_ place: Int) {
+    private func endMessage(_ place: Int, on connection: Connection) {
         let message = lanes[place].received.messages
         if lanes[place].isSampled {
             lanes[place].received.checksum &+= PayloadChecksum.folded(lanes[place].messageChecksum, message: message)
         }
         if shard.checksAll { lanes[place].received.lastChecksum = lanes[place].messageChecksum }
         lanes[place].received.messages = message + 1
-        batchMessages += 1
+        state.value.batchMessages += 1
         switch lanes[place].role {
-        case .requester: completed(place, message)
-        case .responder: _ = sendMessage(place)
+        case .requester: completed(place, message, on: connection)
+        case .responder: _ = sendMessage(place, on: connection)
         case .vacant, .source, .sink, .duplex, .holder: break
         }
     }
 
     /// An answer is complete.
-    private func completed(_ place: Int, _ message: UInt64) {
+    private func completed(_ place: Int, _ message: UInt64, on connection: Connection) {
         let now = shard.freshNow()
         let slot = startSlot(place, message)
         guard lanes[place].outstanding > 0 else {
             return shard.corruption("connection \(index), stream \(lanes[place].ordinal): an answer came that nothing asked for")
         }
         lanes[place].outstanding -= 1
-        shard.operationCompleted(startedAt: starts[slot], endedAt: now)
-        if shard.pacer != nil { shard.recorder.recordService(now &- serviceStarts[slot]) }
+        shard.operationCompleted(startedAt: state.value.starts[slot], endedAt: now)
+        if shard.pacer != nil { shard.recorder.recordService(now &- state.value.serviceStarts[slot]) }
         if shard.isEphemeral { return }
         if shard.isFinishing { return finishLane(place) }
         if let pacer = shard.pacer { return pacer.laneFree(self, place) }
         guard shard.isTrafficOn, shard.mayIssue() else { return }
-        issue(place, intendedAt: now)
+        issue(place, intendedAt: now, on: connection)
     }
 
     func connectionBatchEnded(_ connection: Connection) {
-        if batchBytes > 0 {
-            shard.recorder.received(bytes: batchBytes, messages: batchMessages, at: shard.now)
-            batchBytes = 0
-            batchMessages = 0
+        if state.value.batchBytes > 0 {
+            shard.recorder.received(bytes: state.value.batchBytes, messages: state.value.batchMessages, at: shard.now)
+            state.value.batchBytes = 0
+            state.value.batchMessages = 0
         }
         shard.batchEnded()
     }
@@ -307,12 +317,13 @@ final class TrafficConnection: StreamHandler {
 
     /// Sends a last message that both ends check whole, and finishes; requesters wait for its answer. Nothing else is under way by now.
     func finishTraffic() {
+        guard let connection else { return }
         for place in 0..<lanes.count where lanes[place].role != .vacant && !lanes[place].isFinished {
             switch lanes[place].role {
             case .source, .duplex:
-                if shard.mayClose() { _ = sendMessage(place) }
+                if shard.mayClose() { _ = sendMessage(place, on: connection) }
                 finishLane(place)
-            case .requester: issue(place, intendedAt: shard.freshNow())
+            case .requester: issue(place, intendedAt: shard.freshNow(), on: connection)
             case .holder: finishLane(place)
             case .vacant, .sink, .responder: break
             }
@@ -376,7 +387,7 @@ final class TrafficConnection: StreamHandler {
     }
 
     func connectionEnded(_ connection: Connection, _ reason: ConnectionEnd) {
-        if batchBytes > 0 { connectionBatchEnded(connection) }
+        if state.value.batchBytes > 0 { connectionBatchEnded(connection) }
         for place in 0..<lanes.count where lanes[place].role != .vacant { retire(place) }
         shard.connectionEnded(self, connection, reason)
     }

@@ -30,7 +30,12 @@ public final class Passthrough: Muxer {
     private let role: MuxerRole
     private let limits: MuxerLimits
     private let receiveBufferBytesMax: Int
-    private var core = Core()
+    private let state = Owned(Core())
+
+    private var core: Core {
+        @inline(__always) _read { yield state.value }
+        @inline(__always) _modify { yield &state.value }
+    }
 
     /// The hot state, in a struct so that a call checks for exclusive access once.
     private struct Core: ~Copyable {

@@ -75,7 +75,9 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     public let muxer: any Muxer
     /// Bytes written and read on the channel before the muxer took over.
     public let negotiationBytes: (sent: UInt64, received: UInt64)
-    private weak var handler: (any StreamHandler)?
+    /// Held until the end, which breaks the cycle with a handler that holds its connection. Not weak: an object that was ever referenced weakly
+    /// pays for it in every retain.
+    private var handler: (any StreamHandler)?
     private var gather: Gather
     private var events = EventList(capacity: 64)
     private var timer: LoopTimer?
@@ -357,7 +359,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
             if !timer.isArmed { timer.arm(at: due) }
             return
         }
-        let timer = loop.makeTimer { [weak self] in self?.timerFired() }
+        // The cycle is broken at the end, and surely comes to it: the connection outlives its channel by nothing.
+        let timer = loop.makeTimer { [self] in timerFired() }
         timer.arm(at: due)
         self.timer = timer
     }
@@ -394,6 +397,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         timer?.cancel()
         timer = nil
         let handler = self.handler
+        self.handler = nil
         handler?.connectionEnded(self, reason)
         channel.close()
     }
