@@ -23,6 +23,13 @@ extension Units {
         return "\(bytes)"
     }
 
+    /// The exact size for a person: `64 KiB`, `64 B`.
+    public static func exact(bytes: Int) -> String {
+        let spelled = spelled(bytes: bytes)
+        let digits = spelled.prefix { $0 == "-" || $0.isNumber }
+        return digits.count == spelled.count ? spelled + " B" : digits + " " + spelled.dropFirst(digits.count)
+    }
+
     /// The shortest exact spelling, as a command line takes it: `1m30s`, `500ms`.
     public static func spelled(nanoseconds: UInt64) -> String {
         if nanoseconds == 0 { return "0s" }
@@ -99,7 +106,7 @@ extension Units {
         if size >= 0.9995 { return fixed(value, places: 2) }
         if size >= 0.09995 { return fixed(value, places: 3) }
         if size >= 0.009995 { return fixed(value, places: 4) }
-        return fixed(value, places: 6)
+        return size < 0.000_000_5 ? (value < 0 ? ">-0.000001" : "<0.000001") : fixed(value, places: 6)
     }
 
     /// `value` with `places` digits after the point and thousands separators before it.
