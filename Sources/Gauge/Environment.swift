@@ -52,8 +52,8 @@ public struct Environment: Codable, Sendable, Equatable {
     ) -> Environment {
         let machine = MachineFiles(root: root)
         return Environment(
-            commit: commit.map { .value($0) } ?? GitCheckout(directory: repository ?? MachineFiles(root: "").programDirectory).commit, compiler: compilerVersion,
-            buildConfiguration: builtFor, kernel: machine.line("/proc/sys/kernel/osrelease"), architecture: builtOn,
+            commit: commit.map { .value($0) } ?? GitCheckout(directory: repository ?? MachineFiles(root: "").programDirectory).commit,
+            compiler: compilerVersion, buildConfiguration: builtFor, kernel: machine.line("/proc/sys/kernel/osrelease"), architecture: builtOn,
             cpuModel: machine.cpuModel, cores: machine.cores, coresAllowed: machine.coresAllowed, memoryBytes: machine.memoryBytes,
             governor: machine.governor, hypervisor: machine.hypervisor, allocator: allocator, ioBackend: ioBackend,
             sysctls: Dictionary(

@@ -81,7 +81,8 @@ public final class LiveProgress {
         let range = "\(Units.fixed(interval.fromSeconds, places: 2))-\(Units.fixed(interval.toSeconds, places: 2)) s"
         let bytes = seconds > 0 ? Units.format(bytesPerSecond: Double(interval.bytes) / seconds) : "-"
         let messages = seconds > 0 ? Units.format(perSecond: Double(interval.messages) / seconds) : "-"
-        write("\(range.paddedLeft(to: 16))  \(Units.format(bytes: interval.bytes).paddedLeft(to: 10))  \(bytes.paddedLeft(to: 10))  \(messages.paddedLeft(to: 10))\n")
+        let cells = [Units.format(bytes: interval.bytes), bytes, messages].map { $0.paddedLeft(to: 10) }
+        write(([range.paddedLeft(to: 16)] + cells).joined(separator: "  ") + "\n")
     }
 
     /// Removes the line that is rewritten.

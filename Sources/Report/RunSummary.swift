@@ -24,7 +24,8 @@ public enum RunSummary {
 
     private static func verdict(_ record: RunRecord, width: Int) -> [String] {
         let word = (record.valid ? "VALID" : "INVALID") + (record.figures.partial ? ", PARTIAL" : "")
-        var lines = "\(word): \(Shape.describe(record.setup)), \(Units.format(seconds: record.figures.durationSeconds))".wrappedList(to: width, indent: 2)
+        let duration = Units.format(seconds: record.figures.durationSeconds)
+        var lines = "\(word): \(Shape.describe(record.setup)), \(duration)".wrappedList(to: width, indent: 2)
         for reason in record.figures.invalidReasons { lines += "- \(reason)".wrapped(to: width - 2, indent: 2).map { "  " + $0 } }
         if !record.valid { lines.append("  The figures below must not be believed.") }
         if record.figures.partial { lines.append("  The run was interrupted: the figures are of what was measured until then.") }
@@ -39,7 +40,8 @@ public enum RunSummary {
             entries.append(("repeats", repeats(record)))
         }
         entries.append(("goodput", goodput(record)))
-        entries.append(("messages", said(figures.messagesPerSecond) { "\(Units.format(perSecond: $0)), \(Units.format(count: figures.messages)) in all" }))
+        let messages = Units.format(count: figures.messages)
+        entries.append(("messages", said(figures.messagesPerSecond) { "\(Units.format(perSecond: $0)), \(messages) in all" }))
         if figures.failures > 0 { entries.append(("failures", Units.format(count: figures.failures))) }
         entries.append(("latency", said(figures.latency, latency)))
         if record.setup.ratePerSecond.value != nil {

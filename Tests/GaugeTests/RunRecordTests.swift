@@ -39,7 +39,11 @@ import Testing
     @Test func theWorkloadDecidesWhichFigureOrders() {
         var setup = Samples.setup
         #expect(setup.headlineMetric == .goodput)
-        for (workload, metric) in [("request", HeadlineMetric.messagesPerSecond), ("churn", .messagesPerSecond), ("connect", .messagesPerSecond), ("idle", .bytesPerStream), ("mixed", .goodput)] {
+        let expected: [(String, HeadlineMetric)] = [
+            ("request", .messagesPerSecond), ("churn", .messagesPerSecond), ("connect", .messagesPerSecond), ("idle", .bytesPerStream),
+            ("mixed", .goodput),
+        ]
+        for (workload, metric) in expected {
             setup.workload = workload
             #expect(setup.headlineMetric == metric)
         }

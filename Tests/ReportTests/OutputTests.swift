@@ -27,6 +27,8 @@ final class TemporaryDirectory {
         try file.write(Array("2nd".utf8))
         #expect(try directory.read("r.json") == "2nd")
         #expect(try directory.files == ["r.json"])
+        let mode = try FileManager.default.attributesOfItem(atPath: directory.path + "/r.json")[.posixPermissions] as? Int
+        #expect(mode.map { $0 & 0o600 } == 0o600)
     }
 
     @Test func preparingLeavesAnOldFileAlone() throws {
@@ -79,7 +81,8 @@ final class TemporaryDirectory {
     }
 
     private func moment(elapsed: Double, planned: Double? = 5) -> LiveProgress.Moment {
-        LiveProgress.Moment(label: "tcp+yamux bulk", elapsedSeconds: elapsed, plannedSeconds: planned, bytesPerSecond: 3.2e9, messagesPerSecond: 48_828)
+        LiveProgress.Moment(
+            label: "tcp+yamux bulk", elapsedSeconds: elapsed, plannedSeconds: planned, bytesPerSecond: 3.2e9, messagesPerSecond: 48_828)
     }
 
     private let interval = LiveProgress.Interval(fromSeconds: 1, toSeconds: 2, bytes: 3_200_000_000, messages: 48_828)

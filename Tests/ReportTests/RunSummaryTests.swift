@@ -16,7 +16,8 @@ import Testing
 
     @Test func anInvalidRunSaysWhy() {
         var figures = Samples.bulk()
-        figures.invalidate("connection 3, stream 17, up: the client sent 655,360 bytes in 10 messages, the server received 655,296 bytes in 9 messages")
+        figures.invalidate(
+            "connection 3, stream 17, up: the client sent 655,360 bytes in 10 messages, the server received 655,296 bytes in 9 messages")
         let text = summary(figures)
         #expect(text.hasPrefix("INVALID: tcp+yamux"))
         #expect(text.contains("  - connection 3, stream 17, up: the client sent 655,360 bytes in 10 messages,\n    the server received"))
@@ -65,7 +66,8 @@ import Testing
 
     @Test func repeatsAreTold() {
         let record = Samples.record("tcp+yamux", (1...3).map { Samples.bulk(goodput: Double($0) * 1e9, repeatIndex: $0) })
-        #expect(RunSummary.text(record, width: 100).contains("repeats     3; the figures are those of repeat 2, the median; goodput 1.00 GB/s to 3.00 GB/s"))
+        let line = "repeats     3; the figures are those of repeat 2, the median; goodput 1.00 GB/s to 3.00 GB/s"
+        #expect(RunSummary.text(record, width: 100).contains(line))
     }
 
     @Test func aDebugBuildIsNamed() {

@@ -4,7 +4,8 @@ import Testing
 
 @Suite struct DisplayWidthTests {
     @Test(arguments: [
-        ("", 0), ("abc", 3), ("Größe", 5), ("e\u{301}", 1), ("水", 2), ("水流 gauge", 10), ("🌊", 2), ("👩‍🔬", 2), ("☀️", 2), ("ｱ", 1), ("한", 2), ("\u{200b}", 0),
+        ("", 0), ("abc", 3), ("Größe", 5), ("e\u{301}", 1), ("水", 2), ("水流 gauge", 10),
+        ("🌊", 2), ("👩‍🔬", 2), ("☀️", 2), ("ｱ", 1), ("한", 2), ("\u{200b}", 0),
     ])
     func columns(_ text: String, _ width: Int) {
         #expect(text.displayWidth == width)
