@@ -50,3 +50,8 @@ public func runJob(_ job: UnownedJob, on executor: some SerialExecutor & TaskExe
     unsafe job.runSynchronously(
         isolatedTo: executor.asUnownedSerialExecutor(), taskExecutor: executor.asUnownedTaskExecutor())
 }
+
+/// What an actor returns as its `unownedExecutor` to live on `executor`. The actor must keep the executor: this reference does not.
+@safe public func executorReference(to executor: some SerialExecutor) -> UnownedSerialExecutor {
+    unsafe executor.asUnownedSerialExecutor()
+}

@@ -38,8 +38,7 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
                 if options.reusePort { try socket.set(SOL_SOCKET, SO_REUSEPORT, 1, counts: &counts) }
             }
             try socket.apply(options, for: address, counts: &counts)
-            counts.bind &+= 1
-            _ = try syscall("bind") { unsafe address.withKernelForm { unsafe Glibc.bind(socket.descriptor, $0, $1) } }
+            try socket.bind(to: address, counts: &counts)
             counts.listen &+= 1
             _ = try syscall("listen") { Glibc.listen(socket.descriptor, Int32(clamping: options.backlog)) }
             return (socket, try socket.localAddress())
@@ -47,6 +46,35 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
             socket.close(counts: &counts)
             throw error
         }
+    }
+
+    private func bind(to address: SocketAddress, counts: inout SyscallCounts) throws(Errno) {
+        counts.bind &+= 1
+        do throws(Errno) {
+            _ = try syscall("bind") { unsafe address.withKernelForm { unsafe Glibc.bind(descriptor, $0, $1) } }
+        } catch {
+            guard case .unix(let path) = address, error.code == EADDRINUSE, Self.isAbandoned(address, counts: &counts) else { throw error }
+            Self.removePath(path)
+            counts.bind &+= 1
+            _ = try syscall("bind") { unsafe address.withKernelForm { unsafe Glibc.bind(descriptor, $0, $1) } }
+        }
+    }
+
+    /// Whether a Unix socket's path is left over from a listener that is gone: connecting to it is refused.
+    private static func isAbandoned(_ address: SocketAddress, counts: inout SyscallCounts) -> Bool {
+        do throws(Errno) {
+            let probe = try make(address, counts: &counts)
+            defer { probe.close(counts: &counts) }
+            _ = try probe.connect(to: address, counts: &counts)
+            return false
+        } catch {
+            return error.code == ECONNREFUSED
+        }
+    }
+
+    /// Removes the path of a Unix listener that is closing. It may be gone already, which is as good.
+    public static func removePath(_ path: String) {
+        _ = unsafe unlink(path)
     }
 
     /// Two connected Unix sockets.

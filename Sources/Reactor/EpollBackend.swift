@@ -187,7 +187,9 @@ public final class EpollBackend: Backend {
     public func close(_ token: Token) {
         guard isOpen(token) else { return }
         let slot = slots[token.index]
-        if slot.flags.contains(.listening) { listeners[token] = nil }
+        if slot.flags.contains(.listening), let setup = listeners.removeValue(forKey: token), case .unix(let path) = setup.address {
+            Socket.removePath(path)
+        }
         slots[token.index].generation = 0
         slots.remove(token.index)
         slot.socket.close(counts: &counts)

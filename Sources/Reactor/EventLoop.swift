@@ -167,6 +167,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     /// Runs `body` with the calling thread as the loop, which must have no other.
+    @discardableResult
     public func become<Value, Failure: Error>(_ body: () throws(Failure) -> Value) throws(Failure) -> Value {
         let (exchanged, _) = ownerID.compareExchange(
             expected: 0, desired: LoopThread.currentID, ordering: .sequentiallyConsistent)

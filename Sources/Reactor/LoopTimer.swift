@@ -79,7 +79,7 @@ struct TimerHeap {
     /// Takes a timer that is due at `now`, or nil when none is. Its state is then `due`.
     mutating func popDue(at now: UInt64) -> LoopTimer? {
         while let first = entries.first, first.deadline <= now {
-            if first.timer.deadline > now {
+            if first.timer.deadline > first.deadline {
                 nextOrder += 1
                 entries[0].deadline = first.timer.deadline
                 entries[0].order = nextOrder

@@ -1,4 +1,4 @@
-import Bytes
+public import Bytes
 
 /// The block that receives go into, one after another, shared by all channels of a loop.
 ///
@@ -6,22 +6,24 @@ import Bytes
 /// at least half of the block is left: many small slices then share a block instead of pinning one each. Otherwise a fresh block is taken.
 ///
 /// Call order: ``take(from:)``, fill and deliver, ``giveBack(_:filledTo:)``.
-struct ReceiveStorage: ~Copyable {
+public struct ReceiveStorage: ~Copyable {
     private var current: Block?
     private var offset = 0
 
+    public init() {}
+
     /// Where the next receive goes in the block of `take`.
-    var start: Int { offset }
+    public var start: Int { offset }
 
     /// The block to fill from ``start``, or nil when the pool is exhausted.
-    mutating func take(from pool: BlockPool) -> Block? {
+    public mutating func take(from pool: BlockPool) -> Block? {
         if let block = current.take() { return block }
         offset = 0
         return pool.take()
     }
 
     /// Ends a receive that filled the block up to `end`.
-    mutating func giveBack(_ filled: consuming Block, filledTo end: Int) {
+    public mutating func giveBack(_ filled: consuming Block, filledTo end: Int) {
         var block = filled
         if isKnownUniquelyReferenced(&block) {
             offset = 0
@@ -33,5 +35,5 @@ struct ReceiveStorage: ~Copyable {
         current = consume block
     }
 
-    mutating func removeAll() { current = nil }
+    public mutating func removeAll() { current = nil }
 }
