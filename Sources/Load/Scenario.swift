@@ -63,18 +63,21 @@ public struct Scenario: Codable, Equatable, Sendable {
     public var verify: String
     public var seed: UInt64
     public var io: String
+    /// Event loops poll for this long before they sleep; 0 is not at all.
+    public var spinSeconds: Double
 
     enum CodingKeys: String, CodingKey {
         case subject, workload, connections, streams, flows, count, threads, verify, seed, io
         case durationSeconds = "duration_seconds"
         case omitSeconds = "omit_seconds"
         case ratePerSecond = "rate_per_second"
+        case spinSeconds = "spin_seconds"
     }
 
     public init(
         subject: String, workload: String, connections: Int = 1, streams: Int = 1, flows: [Flow], durationSeconds: Double? = 5,
         count: Int? = nil, omitSeconds: Double = 0.5, ratePerSecond: Double? = nil, threads: Int = 1, verify: String = "sampled",
-        seed: UInt64 = 1, io: String = "auto"
+        seed: UInt64 = 1, io: String = "auto", spinSeconds: Double = 0
     ) {
         self.subject = subject
         self.workload = workload
@@ -89,6 +92,7 @@ public struct Scenario: Codable, Equatable, Sendable {
         self.verify = verify
         self.seed = seed
         self.io = io
+        self.spinSeconds = spinSeconds
     }
 
     /// Whether the server sends messages of its own accord.
@@ -191,6 +195,8 @@ extension Scenario {
             try require((flow.streams ?? 1) >= 1, "streams of a flow", flow.streams ?? 1, "at least 1")
         }
         try require((1...64).contains(threads), "threads", threads, "1 to 64")
+        try require(["auto", "epoll", "uring"].contains(io), "io", io, "auto, epoll or uring")
+        try require((0...0.01).contains(spinSeconds), "spin", spinSeconds, "0 to 10 ms")
         try require(omitSeconds >= 0 && omitSeconds <= 3600, "omit", omitSeconds, "0 s to 1 h")
         if let durationSeconds {
             try require(durationSeconds > 0 && durationSeconds <= 86_400, "duration", durationSeconds, "above 0 s, at most 24 h")

@@ -18,13 +18,14 @@ public final class ServerProcess {
     /// Starts `program serve` and waits until it is ready.
     ///
     /// - Throws: ``RunError/serverDidNotStart(_:)``.
-    public init(program: String, listen: Multiaddr, threads: Int, io: String, core: Int?) throws(RunError) {
+    public init(program: String, listen: Multiaddr, threads: Int, io: String, core: Int?, spinSeconds: Double = 0) throws(RunError) {
         process = Process()
         lifeline = Pipe()
         let output = Pipe()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = ["serve", "--listen", listen.description, "--threads", "\(threads)", "--io", io, "--until-stdin-ends"]
             + (core.map { ["--core", "\($0)"] } ?? [])
+            + (spinSeconds > 0 ? ["--spin", "\(UInt64(spinSeconds * 1e9))ns"] : [])
         process.standardInput = lifeline
         process.standardOutput = output
         do {

@@ -7,7 +7,7 @@ import Reactor
 /// The event loops of a process.
 enum Loops {
     /// Starts `count` loops.
-    static func start(count: Int, io: String, name: String, core: Int?) throws -> [EventLoop] {
+    static func start(count: Int, io: String, name: String, core: Int?, spin: Double = 0) throws -> [EventLoop] {
         guard let choice = IOChoice(rawValue: io) else {
             throw ValidationError("there is no I/O interface '\(io)'; known are \(IOChoice.allCases.map(\.rawValue).joined(separator: ", "))")
         }
@@ -15,6 +15,7 @@ enum Loops {
             var configuration = EventLoopConfiguration()
             configuration.name = "\(name)-\(number)"
             configuration.io = choice
+            configuration.spinNanoseconds = UInt64(spin * 1e9)
             configuration.core = number == 0 ? core : nil
             let loop = try EventLoop(configuration)
             try loop.start()

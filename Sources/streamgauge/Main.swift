@@ -5,5 +5,29 @@ struct StreamGauge: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "streamgauge",
         abstract: "Measures stream multiplexers: throughput, latency, memory, and every byte they put on the wire.",
-        subcommands: [RunCommand.self, ServeCommand.self])
+        discussion: """
+            Without a subcommand it makes the canonical run: raw TCP, yamux and mplex over loopback, about 20 seconds.
+
+              streamgauge                                    the canonical run
+              streamgauge run tcp+yamux -m 1000              one subject, one workload
+              streamgauge run tcp+yamux -w request -m 1000 -s 64 -t 5s --json r.json
+              streamgauge run tcp+mplex -w churn -m 100 -n 100000
+              streamgauge serve --listen /ip4/127.0.0.1/tcp/4001
+
+            Every figure is reconciled before it is printed: receipts of both ends, a ledger in which every byte on the socket has
+            its account, and the kernel's own counters. A run that does not reconcile is INVALID, says why, and exits with 2.
+
+            Exit codes: 0 ok, 2 measurement INVALID or subject failed, 64 usage.
+            """,
+        subcommands: [CanonicalCommand.self, RunCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self],
+        defaultSubcommand: CanonicalCommand.self)
+}
+
+/// The exit codes of DESIGN: what a script can rely on.
+enum Exit {
+    /// The measurement is INVALID or the subject failed.
+    static let failed = ExitCode(2)
+
+    /// What a person can put right on the command line: told with the usage, exit code 64.
+    static func usage(_ error: any Error) -> ValidationError { ValidationError("\(error)") }
 }

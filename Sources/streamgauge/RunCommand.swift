@@ -3,47 +3,202 @@ import Foundation
 import Gauge
 import Load
 import Multiformats
-import Reactor
+import Report
 
+/// `streamgauge run`: one subject, one workload.
 struct RunCommand: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "run", abstract: "Measures one subject with one workload.")
+    static let configuration = CommandConfiguration(
+        commandName: "run", abstract: "Measures one subject with one workload.",
+        discussion: """
+            A SUBJECT is layers joined by +: a transport (tcp, unix, memory) and a multiplexer (yamux, mplex). Without a multiplexer every
+            stream is a connection of its own.
 
-    @Argument var subject = "tcp+yamux"
-    @Option(name: .shortAndLong) var workload = "bulk"
-    @Option(name: .shortAndLong) var connections = 1
-    @Option(name: [.customShort("m"), .long]) var streams = 1
-    @Option(name: [.customShort("s"), .long]) var messageSize: String?
-    @Option(name: [.customShort("t"), .long]) var duration = "2s"
-    @Option(name: [.customShort("n"), .long]) var count: Int?
-    @Option(name: [.customShort("R"), .long]) var rate: Double?
-    @Option var direction = "up"
-    @Option var depth = 1
-    @Option var io = "auto"
-    @Option var verify = "sampled"
+            Workloads:
+            \(Workload.allCases.map { "  " + $0.rawValue.padding(toLength: 9, withPad: " ", startingAt: 0) + $0.summary }.joined(separator: "\n"))
+
+            Examples:
+              streamgauge run tcp+yamux -m 1000 -s 1KiB             1 KiB messages over a thousand streams
+              streamgauge run tcp+yamux -c 10 -m 1000 --direction both
+              streamgauge run tcp -w request -s 64                  a raw TCP round trip
+              streamgauge run tcp+yamux -w request -m 100 -R 50000  open loop: 50,000 requests a second
+              streamgauge run tcp+mplex -w mixed -m 101             a request beside a hundred bulk streams
+              streamgauge run tcp+yamux -w idle -m 100000           memory of silent streams
+              streamgauge run tcp+yamux -m 1000 --print-scenario > s.json
+              streamgauge run --scenario s.json                     the same again
+            """)
+
+    @Argument(help: "What to measure, such as tcp, tcp+yamux, unix+mplex, memory+yamux.")
+    var subject: String?
+
+    @Option(name: .shortAndLong, help: "bulk, request, churn, connect, idle or mixed. (default: bulk)")
+    var workload: String?
+
+    @Option(name: .shortAndLong, help: "Connections. (default: 1)")
+    var connections: String?
+
+    @Option(name: [.customShort("m"), .long], help: "Streams on each connection. (default: 1)")
+    var streams: String?
+
+    @Option(name: [.customShort("s"), .long], help: "Message size: 64, 1KiB, 64KiB, ... (default: 64KiB; 64 for request, churn, connect)")
+    var messageSize: String?
+
+    @Option(name: [.customShort("t"), .long], help: "Length of the measured window: 10s, 1m30s, 500ms. (default: 5s)")
+    var duration: String?
+
+    @Option(name: [.customShort("n"), .long], help: "Stop after so many messages, requests, streams or connections in all, instead of a duration.")
+    var count: String?
+
+    @Option(name: [.customShort("R"), .long], help: "Requests a second in all: open loop, latency counted from when each was due.")
+    var rate: String?
+
+    @Option(name: [.customShort("O"), .long], help: "Warm-up before the window. (default: 500ms)")
+    var omit: String?
+
+    @Option(help: "Where bulk goes: up (client to server), down or both. (default: up)")
+    var direction: String?
+
+    @Option(help: "Requests under way on a stream at once. (default: 1)")
+    var depth: String?
+
+    @Option(help: "Event loops on each side. (default: 1)")
+    var threads: String?
+
+    @Option(help: "I/O interface: auto, epoll or uring. (default: auto)")
+    var io: String?
+
+    @Option(help: "Which messages are compared byte by byte: sampled (one in 64, and every first and last) or full. (default: sampled)")
+    var verify: String?
+
+    @Option(help: "What the payload is made from. (default: 1)")
+    var seed: String?
+
+    @Option(help: "Poll for this long before sleeping, such as 50us: lower latency for processor time. (default: 0)")
+    var spin: String?
+
+    @Option(help: "Read the scenario from a file; only --repeat, --target and the output options go with it.")
+    var scenario: String?
+
+    @Flag(help: "Print the scenario file that repeats this run, and stop.")
+    var printScenario = false
+
+    @Option(name: .customLong("repeat"), help: "Repeat so many times; the record holds each, and the median one's figures on top.")
+    var repeats = 1
+
+    @Option(help: "A server that runs already (streamgauge serve), such as /ip4/127.0.0.1/tcp/4001. Default: a process of its own.")
+    var target: String?
+
+    @Option(help: "Write the run record (streamgauge.run/1) to this file.")
+    var json: String?
+
+    @Option(help: "What to print: text, json or csv.")
+    var format = OutputFormat.text
+
+    @Flag(name: .shortAndLong, help: "A line a second on standard error.")
+    var interval = false
 
     func run() async throws {
-        let kind = try Workload(parsing: workload)
+        let scenario = try makeScenario()
+        try Runner.check(scenario)
+        guard (1...1000).contains(repeats) else { throw ValidationError("--repeat is \(repeats); allowed is 1 to 1000") }
+        if printScenario {
+            FileHandle.standardOutput.write(try scenario.encoded() + Data("\n".utf8))
+            return
+        }
+        let output: OutputFile?
+        let address: Multiaddr?
+        do {
+            output = try json.map { try OutputFile.prepare($0) }
+            address = try target.map { try Multiaddr($0) }
+        } catch {
+            throw Exit.usage(error)
+        }
+        let runner = Runner(view: ProgressView(showsIntervals: interval))
+        var done: [RunFigures] = []
+        var ioName = scenario.io
+        while done.count < repeats && !runner.isInterrupted {
+            do {
+                let label = repeats > 1 ? "\(scenario.subject) \(done.count + 1)/\(repeats)" : scenario.subject
+                let (figures, name) = try await runner.once(scenario, target: address, label: label)
+                done.append(figures)
+                ioName = name
+            } catch {
+                FileHandle.standardError.write(Data("streamgauge: \(error)\n".utf8))
+                if done.isEmpty { throw Exit.failed }
+                break
+            }
+        }
+        guard !done.isEmpty else { throw Exit.failed }
+        let record = Runner.record(scenario, done, ioName: ioName)
+        try output?.write(try record.encodedJSON())
+        try format.write([record])
+        if !record.valid { throw Exit.failed }
+    }
+
+    // MARK: The scenario
+
+    private func makeScenario() throws -> Scenario {
+        do {
+            if let scenario { return try readScenario(scenario) }
+            guard let subject else { throw ValidationError("name a subject, such as tcp+yamux") }
+            return try scenarioFromOptions(subject)
+        } catch let error as ValidationError {
+            throw error
+        } catch {
+            throw Exit.usage(error)
+        }
+    }
+
+    private func readScenario(_ path: String) throws -> Scenario {
+        let others: [String?] = [
+            subject, workload, connections, streams, messageSize, duration, count, rate, omit, direction, depth, threads, io, verify, seed, spin,
+        ]
+        guard others.allSatisfy({ $0 == nil }) else {
+            throw ValidationError("--scenario brings its own subject and options; only --repeat, --target and the output options go with it")
+        }
+        let data: Data
+        do {
+            data = try Data(contentsOf: URL(fileURLWithPath: path))
+        } catch {
+            throw ValidationError("the scenario \(path) cannot be read: \(error.localizedDescription)")
+        }
+        return try Scenario.decode(data, file: path)
+    }
+
+    private func scenarioFromOptions(_ subject: String) throws -> Scenario {
+        let kind = try Workload(parsing: workload ?? "bulk")
         let size = try messageSize.map { try Units.bytes($0) } ?? kind.messageSizeDefault
-        let scenario = Scenario(
-            subject: subject, workload: workload, connections: connections, streams: streams,
-            flows: try kind.flows(messageSizeBytes: size, direction: direction, depth: depth),
-            durationSeconds: count == nil ? Double(try Units.duration(duration)) / 1e9 : nil, count: count, ratePerSecond: rate, verify: verify)
-        let program = CommandLine.arguments[0]
-        let unix = subject.hasPrefix("unix")
-        let server = try ServerProcess(
-            program: program, listen: try Multiaddr(unix ? "/unix/tmp/sg-\(getpid()).sock" : "/ip4/127.0.0.1/tcp/0"), threads: 1, io: io, core: 1)
-        defer { server.stop() }
-        let loops = try Loops.start(count: 1, io: io, name: "client", core: 0)
-        let generator = try Generator(scenario: scenario, loops: loops, server: .address(server.address))
-        let figures = try await generator.run()
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        var slim = figures
-        slim.histograms = .init()
-        slim.intervals = []
-        print(String(decoding: try encoder.encode(slim), as: UTF8.self))
-        print(figures.goodputBytesPerSecond, figures.messagesPerSecond, figures.latency, figures.valid)
-        Loops.stop(loops)
-        if !figures.valid { throw ExitCode(2) }
+        func number(_ text: String?, _ standard: Int) throws -> Int { try text.map { try Units.count($0) } ?? standard }
+        func seconds(_ text: String?, _ standard: Double) throws -> Double {
+            try text.map { Double(try Units.duration($0)) / 1e9 } ?? standard
+        }
+        if count != nil && duration != nil {
+            throw ValidationError("--count and --duration both say when to stop: give one")
+        }
+        return Scenario(
+            subject: subject, workload: kind.rawValue, connections: try number(connections, 1), streams: try number(streams, 1),
+            flows: try kind.flows(messageSizeBytes: size, direction: direction ?? "up", depth: try number(depth, 1)),
+            durationSeconds: count == nil ? try seconds(duration, 5) : nil, count: try count.map { try Units.count($0) },
+            omitSeconds: count == nil ? try seconds(omit, 0.5) : 0, ratePerSecond: try rate.map { try Units.rate($0) },
+            threads: try number(threads, 1), verify: try SampleRule(parsing: verify ?? "sampled").description,
+            seed: UInt64(try number(seed, 1)), io: io ?? "auto", spinSeconds: try seconds(spin, 0))
+    }
+}
+
+/// How results are written to standard output.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
+    case text, json, csv
+
+    func write(_ records: [RunRecord]) throws {
+        switch self {
+        case .text:
+            let text = records.count == 1
+                ? RunSummary.text(records[0], width: Terminal.reportWidth) : CanonicalReport.text(records, width: Terminal.reportWidth)
+            FileHandle.standardOutput.write(Data(text.utf8))
+        case .json:
+            let bytes = try records.count == 1 ? records[0].encodedJSON() : RecordEncoder.encode(records)
+            FileHandle.standardOutput.write(Data(bytes))
+        case .csv:
+            FileHandle.standardOutput.write(Data(CSVOutput.text(records).utf8))
+        }
     }
 }

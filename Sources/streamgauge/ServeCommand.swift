@@ -1,5 +1,7 @@
 import ArgumentParser
 import Foundation
+import Gauge
+import Kernel
 import Load
 import Multiformats
 import Reactor
@@ -27,18 +29,38 @@ struct ServeCommand: AsyncParsableCommand {
     @Option(help: "Pin the first event loop to this core.")
     var core: Int?
 
+    @Option(help: "Poll for this long before sleeping, such as 50us.")
+    var spin = "0ns"
+
     @Flag(help: "End when standard input does.")
     var untilStdinEnds = false
 
     func run() async throws {
-        let loops = try Loops.start(count: threads, io: io, name: "server", core: core)
-        let responder = try await Responder.start(loops: loops, address: try Multiaddr(listen)) { line in
-            FileHandle.standardError.write(Data("turned away \(line)\n".utf8))
+        let address: Multiaddr
+        let spinSeconds: Double
+        do {
+            address = try Multiaddr(listen)
+            spinSeconds = Double(try Units.duration(spin)) / 1e9
+        } catch {
+            throw Exit.usage(error)
+        }
+        guard (1...64).contains(threads) else { throw ValidationError("--threads is \(threads); allowed is 1 to 64") }
+        // As many connections as the machine allows: how many a run wants is known only when it comes.
+        if let hard = try? ResourceLimits.descriptors().hard { _ = try? ResourceLimits.raiseDescriptors(to: hard) }
+        let loops = try Loops.start(count: threads, io: io, name: "server", core: core, spin: spinSeconds)
+        defer { Loops.stop(loops) }
+        let responder: Responder
+        do {
+            responder = try await Responder.start(loops: loops, address: address) { line in
+                FileHandle.standardError.write(Data("turned away \(line)\n".utf8))
+            }
+        } catch {
+            FileHandle.standardError.write(Data("streamgauge: \(error)\n".utf8))
+            throw Exit.failed
         }
         FileHandle.standardOutput.write(Data("\(ServerProcess.readyPrefix)\(responder.address)\n".utf8))
         await untilStdinEnds ? Self.stdinEnd() : Self.terminationSignal()
         await responder.stop()
-        Loops.stop(loops)
     }
 
     private static func stdinEnd() async {

@@ -1,0 +1,173 @@
+import ArgumentParser
+import Foundation
+import Gauge
+import Kernel
+import Load
+import Multiformats
+import Reactor
+import Report
+import Synchronization
+
+/// Runs scenarios: starts the server process and the event loops, repeats, and makes records.
+///
+/// Client and server are two processes on cores of their own where there are two; over `memory` they share one process.
+final class Runner: Sendable {
+    private let interruption = Mutex<(isInterrupted: Bool, generator: Generator?)>((false, nil))
+    private let view: ProgressView
+
+    init(view: ProgressView) {
+        self.view = view
+        Signals.onTermination { [self] in
+            let generator = interruption.withLock { state in
+                state.isInterrupted = true
+                return state.generator
+            }
+            generator?.interrupt()
+        }
+    }
+
+    var isInterrupted: Bool { interruption.withLock { $0.isInterrupted } }
+
+    /// Checks that the scenario can be run on this machine, before anything is started.
+    static func check(_ scenario: Scenario) throws {
+        do {
+            try scenario.validate()
+            let stack = try ProtocolStack(scenario.subject)
+            let sockets = scenario.connections * (stack.hasMuxer ? 1 : scenario.streams)
+            // Listener, control connection, loop, standard streams, and some to spare.
+            let needed = (stack.transport == .memory ? 0 : sockets) + 64
+            let limit = try ResourceLimits.raiseDescriptors(to: UInt64(needed))
+            guard limit >= UInt64(needed) else { throw ScenarioError.tooManyDescriptors(needed: needed, limit: Int(limit)) }
+        } catch {
+            throw Exit.usage(error)
+        }
+    }
+
+    /// One repeat.
+    ///
+    /// - Parameter target: a server that runs already, or nil to start one.
+    func once(_ scenario: Scenario, target: Multiaddr?, label: String) async throws -> (figures: RunFigures, ioName: String) {
+        let cores = (try? Affinity.allowedCores()) ?? []
+        let stack = try ProtocolStack(scenario.subject)
+        let isPinned = cores.count >= 2 && scenario.threads == 1 && stack.transport != .memory
+        let loops = try Loops.start(
+            count: scenario.threads, io: scenario.io, name: "client", core: isPinned ? cores[0] : nil, spin: scenario.spinSeconds)
+        defer { Loops.stop(loops) }
+        var process: ServerProcess?
+        var responder: Responder?
+        let server: Generator.Target
+        if stack.transport == .memory {
+            let inside = try await Responder.start(loops: loops, address: try Multiaddr("/ip4/127.0.0.1/tcp/0"))
+            responder = inside
+            server = .responder(inside)
+        } else if let target {
+            server = .address(target)
+        } else {
+            let started = try ServerProcess(
+                program: Self.program, listen: try Self.listenAddress(stack), threads: scenario.threads, io: scenario.io,
+                core: isPinned ? cores[1] : nil, spinSeconds: scenario.spinSeconds)
+            process = started
+            server = .address(started.address)
+        }
+        defer { process?.stop() }
+        let generator = try Generator(scenario: scenario, loops: loops, server: server)
+        interruption.withLock { $0.generator = generator }
+        defer { interruption.withLock { $0.generator = nil } }
+        if isInterrupted { generator.interrupt() }
+        let figures = try await generator.run { [view] in view.show($0, label, scenario) }
+        view.finish()
+        await responder?.stop()
+        return (figures, loops[0].io.name)
+    }
+
+    /// This program's own file: the server is another instance of it.
+    private static var program: String {
+        (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+    }
+
+    private static func listenAddress(_ stack: ProtocolStack) throws -> Multiaddr {
+        guard stack.transport == .unix else { return try Multiaddr("/ip4/127.0.0.1/tcp/0") }
+        let name = "streamgauge-\(ProcessInfo.processInfo.processIdentifier).sock"
+        return try Multiaddr("/unix" + FileManager.default.temporaryDirectory.appendingPathComponent(name).path)
+    }
+
+    /// The record of a scenario's repeats.
+    static func record(_ scenario: Scenario, _ repeats: [RunFigures], ioName: String) -> RunRecord {
+        var numbered = repeats
+        for index in numbered.indices { numbered[index].repeatIndex = index + 1 }
+        let directions: [Scenario.Flow.Verb: String] = [.receive: "down", .duplex: "both"]
+        let bulk = scenario.flows.last?.verb
+        let setup = RunSetup(
+            subject: scenario.subject, workload: scenario.workload, direction: bulk.flatMap { directions[$0] } ?? "up",
+            connections: scenario.connections, streams: scenario.streams, messageSizeBytes: scenario.messageSizeBytes,
+            depth: scenario.flows[0].depth, ratePerSecond: Measured(scenario.ratePerSecond, else: "closed loop"),
+            durationRequestedSeconds: Measured(scenario.durationSeconds, else: "the run ends by count"),
+            countRequested: Measured(scenario.count, else: "the run ends by time"), omitSeconds: scenario.omitSeconds,
+            threads: BothSides(both: scenario.threads), processes: scenario.subject.hasPrefix("memory") ? 1 : 2,
+            verify: scenario.verify, seed: scenario.seed)
+        let environment = Environment.current(
+            allocator: "jemalloc", ioBackend: ioName, commit: ProcessInfo.processInfo.environment["STREAMGAUGE_COMMIT"])
+        return RunRecord(setup: setup, repeats: numbered, environment: environment, command: commandLine)
+    }
+
+    /// The command as a person would type it again.
+    private static var commandLine: String {
+        let words = ["streamgauge"] + CommandLine.arguments.dropFirst()
+        return words.map { word in
+            let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_+=./:,".contains($0) } && !word.isEmpty
+            return isPlain ? word : "'" + word.replacingOccurrences(of: "'", with: "'\\''") + "'"
+        }.joined(separator: " ")
+    }
+}
+
+/// Shows how far a run has come, on standard error and only where somebody sits.
+final class ProgressView: Sendable {
+    private let state: Mutex<State>
+
+    private struct State: ~Copyable {
+        let live: LiveProgress?
+        let showsIntervals: Bool
+        var last: (seconds: Double, totals: Recording.Totals) = (0, Recording.Totals())
+    }
+
+    /// - Parameter showsIntervals: a line for each second stays on the screen, also where it is not a terminal.
+    init(showsIntervals: Bool) {
+        let width = Terminal.width(of: .standardError)
+        let live = width != nil || showsIntervals
+            ? LiveProgress(terminalWidth: width, showsIntervals: showsIntervals) { FileHandle.standardError.write(Data($0.utf8)) }
+            : nil
+        state = Mutex(State(live: live, showsIntervals: showsIntervals))
+    }
+
+    func show(_ progress: Generator.Progress, _ label: String, _ scenario: Scenario) {
+        state.withLock { state in
+            guard let live = state.live else { return }
+            func tell(_ phase: String, _ seconds: Double = 0, _ planned: Double? = nil, _ bytes: Double = 0, _ messages: Double = 0) {
+                live.update(.init(
+                    label: "\(label) \(phase)", elapsedSeconds: seconds, plannedSeconds: planned, bytesPerSecond: bytes,
+                    messagesPerSecond: messages))
+            }
+            switch progress {
+            case .connecting(let ready, let wanted): tell("opening streams: \(ready) of \(wanted)")
+            case .warmingUp:
+                state.last = (0, Recording.Totals())
+                tell("warming up")
+            case .measuring(let seconds, let totals):
+                let change = totals - state.last.totals
+                let span = max(seconds - state.last.seconds, 1e-9)
+                tell(
+                    "measuring", seconds, scenario.durationSeconds, Double(change.payloadBytesReceived) / span,
+                    Double(change.messagesReceived) / span)
+                live.interval(.init(
+                    fromSeconds: state.last.seconds, toSeconds: seconds, bytes: change.payloadBytesReceived,
+                    messages: change.messagesReceived))
+                state.last = (seconds, totals)
+            case .finishing: tell("finishing")
+            }
+        }
+    }
+
+    func finish() {
+        state.withLock { $0.live?.finish() }
+    }
+}

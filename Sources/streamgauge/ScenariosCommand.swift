@@ -1,0 +1,27 @@
+import ArgumentParser
+import Foundation
+import Load
+
+/// `streamgauge scenarios`: those that have names.
+struct ScenariosCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "scenarios", abstract: "Lists the named scenarios, or shows one as the file that `run --scenario` reads.")
+
+    @Option(help: "Print this scenario's file.")
+    var show: String?
+
+    func run() throws {
+        guard let show else {
+            for entry in Catalogue.canonical.entries {
+                print(entry.name.padding(toLength: 20, withPad: " ", startingAt: 0) + entry.question)
+            }
+            return
+        }
+        do {
+            let entry = try Catalogue.canonical.entry(named: show)
+            FileHandle.standardOutput.write(try entry.scenario.encoded() + Data("\n".utf8))
+        } catch {
+            throw Exit.usage(error)
+        }
+    }
+}
