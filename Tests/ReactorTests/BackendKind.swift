@@ -26,7 +26,7 @@ enum BackendKind: String, CaseIterable, CustomTestStringConvertible {
     static let real = available.filter { !$0.isSimulated }
 
     func makeLoop(
-        seed: UInt64 = 1, plan change: (inout FaultPlan) -> Void = { _ in }, configure: (inout EventLoopConfiguration) -> Void = { _ in }
+        seed: UInt64 = 1, plan change: (inout NetworkPlan) -> Void = { _ in }, configure: (inout EventLoopConfiguration) -> Void = { _ in }
     ) throws -> EventLoop {
         var configuration = EventLoopConfiguration()
         configure(&configuration)
@@ -38,7 +38,7 @@ enum BackendKind: String, CaseIterable, CustomTestStringConvertible {
             configuration.io = .uring
             return try EventLoop(configuration)
         case .simulated, .simulatedPending:
-            var plan = FaultPlan(seed: seed)
+            var plan = NetworkPlan(seed: seed)
             plan.sendsArePending = self == .simulatedPending
             change(&plan)
             let selection = IOSelection(name: rawValue, reason: "a test")

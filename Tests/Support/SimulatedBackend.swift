@@ -3,7 +3,7 @@ public import Kernel
 public import Reactor
 
 /// What a simulated network does to the bytes, repeatable by its seed.
-public struct FaultPlan: Sendable {
+public struct NetworkPlan: Sendable {
     public var seed: UInt64
     /// How long a segment takes to arrive. Segments of one direction never overtake each other.
     public var delayNanoseconds: ClosedRange<UInt64> = 1_000...200_000
@@ -24,7 +24,7 @@ public struct FaultPlan: Sendable {
 }
 
 /// A network in memory behind the interface of a backend: both ends of every connection live in one loop, time is virtual, and what happens is decided by
-/// a ``FaultPlan``.
+/// a ``NetworkPlan``.
 ///
 /// Time stands still while the loop works and jumps to the next event, or to the end of the time-out, when it waits.
 public final class SimulatedBackend: Backend {
@@ -78,7 +78,7 @@ public final class SimulatedBackend: Backend {
     public private(set) var counts = SyscallCounts()
     public private(set) var now: UInt64 = 1_000_000_000
     public let waker: any Waker = NoWaker()
-    public var plan: FaultPlan
+    public var plan: NetworkPlan
 
     private let pool: BlockPool
     private var random: SeededRandom
@@ -93,7 +93,7 @@ public final class SimulatedBackend: Backend {
     private var lastGeneration: UInt32 = 0
     private var lastPort: UInt16 = 49_151
 
-    public init(pool: BlockPool, plan: FaultPlan) {
+    public init(pool: BlockPool, plan: NetworkPlan) {
         self.pool = pool
         self.plan = plan
         random = SeededRandom(seed: plan.seed)
