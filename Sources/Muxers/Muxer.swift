@@ -261,8 +261,10 @@ public struct MuxerLimits: Sendable {
     public var sendLowWaterBytes = 64 << 10
     /// Payload of one frame. Larger frames save headers (12 bytes in 64 KiB is 0.02 %) but delay whatever wants to overtake.
     public var framePayloadBytesMax = 64 << 10
-    /// What a stream may send before the next one has its turn (deficit round robin).
-    public var quantumBytes = 16 << 10
+    /// What a stream may send before the next one has its turn (deficit round robin); at least a frame's payload counts.
+    public var quantumBytes = 64 << 10
+    /// What a stream that was idle may send ahead of bulk before it takes turns, in each round of turns: requests and answers, and little more.
+    public var sparseBytesMax = 16 << 10
 
     public init() {}
 }

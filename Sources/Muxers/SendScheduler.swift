@@ -1,115 +1,170 @@
 import Bytes
 
-/// Decides whose turn it is to send: deficit round robin over the streams that have something to send, with sparse streams first (the
-/// new-flow list of FQ-CoDel, RFC 8290 section 4.1.1).
+/// Decides whose turn it is to send: deficit round robin over the streams that have something to send (Shreedhar and Varghese), with sparse
+/// streams first (the idea of FQ-CoDel's new-flow list, RFC 8290 section 4.1.1).
 ///
-/// A stream that has been idle joins the sparse list and sends its first quantum ahead of the bulk; after that, or once it has run dry, it
-/// takes its turns in the bulk list. Running dry does not make it sparse again before the bulk list has come round once, so a stream
-/// cannot stay ahead by sending little at a time. No stream starves: each turn is at most one quantum plus one frame.
+/// In every round, which is one pass over the bulk list, each stream may send one quantum. A stream that becomes active and has
+/// sent little of its quantum yet is sparse: it sends ahead of the bulk. A stream that has sent more waits for its turn in the bulk list. So a
+/// small request does not wait behind bulk, however often it comes, and yet no stream gets more than its share, counted in bytes: what a
+/// frame overdraws is missing in the next round. A quantum is at least a frame, so every turn sends something.
 ///
 /// ```
-///            activate                    quantum used, or dry while others have bulk
-///   idle ───────────────▶ sparse ─────────────────────────────────▶ bulk ⟲ quantum used
-///    ▲ ▲                    │ dry, no bulk waiting                    │ dry for a second visit, or window shut
-///    │ └────────────────────┘                                         │
-///    └────────────────────────────────────────────────────────────────┘
+///            activate, little sent           more sent
+///   idle ──────────────────────────▶ sparse ─────────────────▶ bulk ⟲ one quantum a round
+///    ▲ │                               │ dry                    ▲ │ dry, or window shut
+///    │ └── activate, more sent ────────┼────────────────────────┘ │
+///    └─────────────────────────────────┴──────────────────────────┘
 /// ```
+///
+/// Frames that come back unsent, last first, undo their turns one by one, so that a write that was cut short leaves everything as if what it
+/// did not take had never been transmitted. Otherwise streams would be credited for rounds that never were, and those whose frames are
+/// always cut off would starve.
+///
+/// Invariants: a stream is on at most one list, and on none when its record says `idle`; `deficit <= quantum`; at the head of the bulk list,
+/// after the refill, `deficit > 0`. The lists are linked through the records, so that a stream leaves in constant time when it ends and
+/// nothing is left behind.
 struct SendScheduler: ~Copyable {
-    private var sparse = RingQueue<UInt32>()
-    private var bulk = RingQueue<UInt32>()
-    private let quantum: Int32
-
-    init(quantumBytes: Int) {
-        quantum = Int32(clamping: quantumBytes)
+    private struct List: BitwiseCopyable {
+        var head = StreamRecord.noLink
+        var tail = StreamRecord.noLink
     }
 
-    var isEmpty: Bool { sparse.isEmpty && bulk.isEmpty }
+    private var sparse = List()
+    private var bulk = List()
+    /// Counts rounds, so that a stream's record tells whether it has had its quantum of this one.
+    private var round: UInt32 = 1
+    private let quantum: Int32
+    /// A stream with more of its quantum left than this is sparse.
+    private let sparseDeficitMin: Int32
+
+    init(limits: MuxerLimits) {
+        quantum = Int32(clamping: max(limits.quantumBytes, limits.framePayloadBytesMax, 1))
+        sparseDeficitMin = quantum - Int32(clamping: min(max(limits.sparseBytesMax, 0), Int(quantum)))
+    }
+
+    /// A stream's right to send its next frame, and how it came by it. `origin` goes into the frame's tag, for ``takeBack(_:byteCount:origin:_:)``.
+    struct Turn: BitwiseCopyable {
+        let index: Int
+        let origin: UInt64
+
+        /// Bits of `origin`: how many of a tag it takes.
+        static let originBitCount = 3
+        static let sparse: UInt64 = 1
+        /// The stream was given its quantum of the round.
+        static let refilled: UInt64 = 2
+        /// And with that the round began.
+        static let advanced: UInt64 = 4
+    }
+
+    var isEmpty: Bool { sparse.head == StreamRecord.noLink && bulk.head == StreamRecord.noLink }
 
     /// The stream has something to send.
     @inline(__always)
-    mutating func activate(_ index: Int, _ record: inout StreamRecord) {
-        guard record.schedule == .idle else { return }
-        record.deficit = quantum
-        record.isLingering = false
-        if record.flags.contains(.windowBlocked) {
-            record.flags.remove(.windowBlocked)
-            record.schedule = .bulk
-            bulk.push(UInt32(truncatingIfNeeded: index))
-        } else {
-            record.schedule = .sparse
-            sparse.push(UInt32(truncatingIfNeeded: index))
-        }
+    mutating func activate(_ index: Int, _ streams: inout StreamTable) {
+        guard streams[index].schedule == .idle else { return }
+        credit(index, &streams)
+        let wasBlocked = streams[index].flags.contains(.windowBlocked)
+        streams[index].flags.remove(.windowBlocked)
+        // A stream that waited for its window is no newcomer.
+        append(index, wasBlocked || streams[index].deficit <= sparseDeficitMin ? .bulk : .sparse, &streams)
     }
 
-    /// Frames of the stream came back unsent: it goes on where it was, ahead of its list.
-    mutating func reactivate(_ index: Int, _ record: inout StreamRecord, wasSparse: Bool) {
-        guard record.schedule == .idle else { return }
-        record.isLingering = false
-        if wasSparse {
-            record.schedule = .sparse
-            sparse.pushFront(UInt32(truncatingIfNeeded: index))
-        } else {
-            record.schedule = .bulk
-            bulk.pushFront(UInt32(truncatingIfNeeded: index))
-        }
-    }
-
-    /// Whose turn it is. Follow with ``charge(_:_:byteCount:)`` when it sent and has more, else with ``ranDry(_:_:)`` or
-    /// ``blocked(_:_:)``.
-    ///
-    /// An index on the lists may belong to a stream that has ended; its record then says `idle`, or another list, and the owner calls
-    /// ``skip(isSparse:)``.
+    /// Whose turn it is. Follow with ``charge(_:byteCount:hasMore:_:)`` when it sent, or with ``blocked(_:_:)``.
     @inline(__always)
-    var next: (index: Int, isSparse: Bool)? {
-        if let index = sparse.first { return (Int(index), true) }
-        if let index = bulk.first { return (Int(index), false) }
-        return nil
-    }
-
-    /// Drops the head: its stream has ended.
-    mutating func skip(isSparse: Bool) {
-        _ = isSparse ? sparse.pop() : bulk.pop()
-    }
-
-    /// The head sent `byteCount` bytes; when its deficit is used up the turn passes on.
-    @inline(__always)
-    mutating func charge(_ index: Int, _ record: inout StreamRecord, byteCount: Int) {
-        record.isLingering = false
-        record.deficit &-= Int32(truncatingIfNeeded: byteCount)
-        guard record.deficit <= 0 else { return }
-        record.deficit &+= quantum
-        // One frame may exceed several quanta; what it overdrew by more than one is forgiven.
-        if record.deficit <= 0 { record.deficit = 1 }
-        passTurn(index, &record)
-    }
-
-    /// The head has nothing (more) to send.
-    @inline(__always)
-    mutating func ranDry(_ index: Int, _ record: inout StreamRecord) {
-        if bulk.isEmpty || record.isLingering {
-            drop(&record)
-        } else {
-            record.isLingering = true
-            record.deficit = quantum
-            passTurn(index, &record)
+    mutating func next(_ streams: inout StreamTable) -> Turn? {
+        if sparse.head != StreamRecord.noLink { return Turn(index: Int(sparse.head), origin: Turn.sparse) }
+        guard bulk.head != StreamRecord.noLink else { return nil }
+        let index = Int(bulk.head)
+        if streams[index].deficit > 0 { return Turn(index: index, origin: 0) }
+        var origin = Turn.refilled
+        // The first stream that has had its quantum already comes round: everyone has.
+        if streams[index].round == round {
+            round &+= 1
+            origin |= Turn.advanced
         }
+        streams[index].round = round
+        streams[index].deficit &+= quantum
+        return Turn(index: index, origin: origin)
     }
 
-    /// The head may not send until the far end opens its window.
-    mutating func blocked(_ index: Int, _ record: inout StreamRecord) {
-        record.flags.insert(.windowBlocked)
-        drop(&record)
+    /// The stream whose turn it is sent `byteCount` bytes; when its quantum is used up the turn passes on.
+    @inline(__always)
+    mutating func charge(_ index: Int, byteCount: Int, hasMore: Bool, _ streams: inout StreamTable) {
+        streams[index].deficit &-= Int32(truncatingIfNeeded: byteCount)
+        guard hasMore else { return unlink(index, &streams) }
+        guard streams[index].deficit <= (streams[index].schedule == .sparse ? sparseDeficitMin : 0) else { return }
+        unlink(index, &streams)
+        append(index, .bulk, &streams)
     }
 
-    private mutating func drop(_ record: inout StreamRecord) {
-        _ = record.schedule == .sparse ? sparse.pop() : bulk.pop()
-        record.schedule = .idle
-        record.isLingering = false
+    /// The stream whose turn it is may not send until the far end opens its window.
+    mutating func blocked(_ index: Int, _ streams: inout StreamTable) {
+        streams[index].flags.insert(.windowBlocked)
+        unlink(index, &streams)
     }
 
-    private mutating func passTurn(_ index: Int, _ record: inout StreamRecord) {
-        _ = record.schedule == .sparse ? sparse.pop() : bulk.pop()
-        record.schedule = .bulk
-        bulk.push(UInt32(truncatingIfNeeded: index))
+    /// The stream's last frame came back unsent: undoes the turn that sent it, and puts the stream in front again.
+    mutating func takeBack(_ index: Int, byteCount: Int, origin: UInt64, _ streams: inout StreamTable) {
+        var deficit = streams[index].deficit &+ Int32(truncatingIfNeeded: byteCount)
+        if origin & Turn.refilled != 0 {
+            deficit &-= quantum
+            if origin & Turn.advanced != 0 { round &-= 1 }
+            streams[index].round = origin & Turn.advanced != 0 ? round : round &- 1
+        }
+        streams[index].deficit = min(quantum, deficit)
+        unlink(index, &streams)
+        prepend(index, origin & Turn.sparse != 0 ? .sparse : .bulk, &streams)
+    }
+
+    /// The stream has ended.
+    mutating func remove(_ index: Int, _ streams: inout StreamTable) {
+        unlink(index, &streams)
+    }
+
+    /// Gives a stream that was idle a quantum for each round that has begun since it had its last, and no more than one in all.
+    @inline(__always)
+    private func credit(_ index: Int, _ streams: inout StreamTable) {
+        // Below zero when a round that had begun was undone.
+        let rounds = Int32(bitPattern: round &- streams[index].round)
+        guard rounds > 0 else { return }
+        streams[index].round = round
+        let deficit = Int64(streams[index].deficit) + Int64(rounds) * Int64(quantum)
+        streams[index].deficit = Int32(min(deficit, Int64(quantum)))
+    }
+
+    // MARK: The lists
+
+    @inline(__always)
+    private mutating func append(_ index: Int, _ schedule: StreamRecord.Schedule, _ streams: inout StreamTable) {
+        var list = schedule == .sparse ? sparse : bulk
+        let link = UInt32(truncatingIfNeeded: index)
+        streams[index].schedule = schedule
+        streams[index].next = StreamRecord.noLink
+        streams[index].previous = list.tail
+        if list.tail == StreamRecord.noLink { list.head = link } else { streams[Int(list.tail)].next = link }
+        list.tail = link
+        if schedule == .sparse { sparse = list } else { bulk = list }
+    }
+
+    private mutating func prepend(_ index: Int, _ schedule: StreamRecord.Schedule, _ streams: inout StreamTable) {
+        var list = schedule == .sparse ? sparse : bulk
+        let link = UInt32(truncatingIfNeeded: index)
+        streams[index].schedule = schedule
+        streams[index].previous = StreamRecord.noLink
+        streams[index].next = list.head
+        if list.head == StreamRecord.noLink { list.tail = link } else { streams[Int(list.head)].previous = link }
+        list.head = link
+        if schedule == .sparse { sparse = list } else { bulk = list }
+    }
+
+    @inline(__always)
+    private mutating func unlink(_ index: Int, _ streams: inout StreamTable) {
+        guard streams[index].schedule != .idle else { return }
+        var list = streams[index].schedule == .sparse ? sparse : bulk
+        let (previous, next) = (streams[index].previous, streams[index].next)
+        if previous == StreamRecord.noLink { list.head = next } else { streams[Int(previous)].next = next }
+        if next == StreamRecord.noLink { list.tail = previous } else { streams[Int(next)].previous = previous }
+        if streams[index].schedule == .sparse { sparse = list } else { bulk = list }
+        streams[index].schedule = .idle
     }
 }

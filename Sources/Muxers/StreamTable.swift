@@ -1,6 +1,6 @@
 import Bytes
 
-/// What a muxer knows of one stream: 56 bytes, so that a hundred thousand idle streams fit into a few megabytes.
+/// What a muxer knows of one stream: 64 bytes, so that a hundred thousand idle streams fit into a few megabytes.
 ///
 /// ```
 ///            openStream / peer's open
@@ -50,13 +50,17 @@ struct StreamRecord: BitwiseCopyable {
     var generation: UInt32 = 0
     var flags: Flags = []
     var schedule = Schedule.idle
-    /// Visited once with nothing to send; the next such visit makes it idle.
-    var isLingering = false
     // Sending
     var queue = SliceQueues.Fifo()
     var queuedBytes: UInt32 = 0
-    /// Deficit round robin: what it may still send in this turn.
+    /// Deficit round robin: what it may still send in this round; below zero when a frame was larger than what was left.
     var deficit: Int32 = 0
+    /// The scheduler's round in which it last had its quantum.
+    var round: UInt32 = 0
+    /// Its neighbours on the scheduler's list.
+    var next = StreamRecord.noLink
+    var previous = StreamRecord.noLink
+    static let noLink = UInt32.max
     /// What the far end lets us send.
     var sendWindow: UInt32
     // Receiving

@@ -44,7 +44,7 @@ struct MplexMachine: ~Copyable {
 
     init(limits: MplexLimits) {
         self.limits = limits
-        scheduler = SendScheduler(quantumBytes: limits.common.quantumBytes)
+        scheduler = SendScheduler(limits: limits.common)
     }
 
     // MARK: Calls of the application
@@ -79,7 +79,7 @@ struct MplexMachine: ~Copyable {
         queues.push(payload, on: &streams[index].queue)
         streams[index].queuedBytes = UInt32(truncatingIfNeeded: queued)
         if queued > limits.common.sendLowWaterBytes { streams[index].flags.insert(.writableWanted) }
-        scheduler.activate(index, &streams[index])
+        scheduler.activate(index, &streams)
         return queued
     }
 
@@ -87,7 +87,7 @@ struct MplexMachine: ~Copyable {
         guard let index = streams.resolve(stream) else { throw .unknownStream }
         guard !streams[index].flags.contains(.finishQueued) else { return }
         streams[index].flags.insert(.finishQueued)
-        scheduler.activate(index, &streams[index])
+        scheduler.activate(index, &streams)
     }
 
     mutating func reset(_ stream: StreamHandle) {
@@ -159,6 +159,7 @@ struct MplexMachine: ~Copyable {
             wideKeys.removeValue(forKey: streamID)
         }
         queues.removeAll(&streams[index].queue)
+        scheduler.remove(index, &streams)
         streams.remove(index, key: key)
     }
 

@@ -10,13 +10,13 @@ private struct FrameTag {
     init(bits: UInt64) { self.bits = bits }
 
     @inline(__always)
-    init(_ kind: UInt64, _ stream: StreamHandle, headerByteCount: Int, isSparse: Bool) {
-        bits = kind | UInt64(headerByteCount) << 8 | (isSparse ? 1 << 1 : 0)
+    init(_ kind: UInt64, _ stream: StreamHandle, headerByteCount: Int, origin: UInt64) {
+        bits = kind | origin << 1 | UInt64(headerByteCount) << 8
             | UInt64(stream.generation & 0xffff) << 16 | UInt64(stream.index) << 32
     }
 
     var kind: UInt64 { bits & 1 }
-    var isSparse: Bool { bits & 1 << 1 != 0 }
+    var origin: UInt64 { bits >> 1 & (1 << SendScheduler.Turn.originBitCount - 1) }
     var headerByteCount: UInt64 { bits >> 8 & 0xff }
     var generation: UInt32 { UInt32(bits >> 16 & 0xffff) }
     var index: Int { Int(bits >> 32) }
@@ -33,29 +33,26 @@ extension MplexMachine {
         while gather.byteCount < byteLimit, gather.hasRoom, let frame = control.pop() {
             emit(frame, into: &gather)
         }
-        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerCallMax, let turn = scheduler.next {
-            guard streams[turn.index].schedule == (turn.isSparse ? .sparse : .bulk) else {
-                scheduler.skip(isSparse: turn.isSparse)
-                continue
-            }
+        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerCallMax, let turn = scheduler.next(&streams) {
             if !streams[turn.index].queue.isEmpty {
-                emitData(turn.index, isSparse: turn.isSparse, into: &gather, events: &events)
+                emitData(turn, into: &gather, events: &events)
             } else {
-                if streams[turn.index].hasSomethingToSend { emitClose(turn.index, isSparse: turn.isSparse, into: &gather) }
-                scheduler.ranDry(turn.index, &streams[turn.index])
+                if streams[turn.index].hasSomethingToSend { emitClose(turn, into: &gather) }
+                scheduler.charge(turn.index, byteCount: 0, hasMore: false, &streams)
             }
         }
     }
 
     @inline(__always)
-    private mutating func emitData(_ index: Int, isSparse: Bool, into gather: inout Gather, events: inout EventList) {
+    private mutating func emitData(_ turn: SendScheduler.Turn, into gather: inout Gather, events: inout EventList) {
+        let index = turn.index
         let front = queues.frontByteCount(streams[index].queue)
         let count = min(front, limits.common.framePayloadBytesMax, MplexLimits.messageBytesMax)
         let payload = count == front
             ? queues.popFront(&streams[index].queue) : queues.splitFront(&streams[index].queue, byteCount: count)
         let headerByteCount = append(MplexHeader.Kind.message, index, length: count, to: &gather)
         gather.endFrame(
-            tag: FrameTag(FrameTag.data, streams.handle(index), headerByteCount: headerByteCount, isSparse: isSparse).bits,
+            tag: FrameTag(FrameTag.data, streams.handle(index), headerByteCount: headerByteCount, origin: turn.origin).bits,
             payload: payload)
 
         counters.sent.dataHeaderBytes &+= UInt64(headerByteCount)
@@ -66,18 +63,15 @@ extension MplexMachine {
             streams[index].flags.remove(.writableWanted)
             events.push(.writable(streams.handle(index)))
         }
-        if streams[index].hasSomethingToSend {
-            scheduler.charge(index, &streams[index], byteCount: count)
-        } else {
-            scheduler.ranDry(index, &streams[index])
-        }
+        scheduler.charge(index, byteCount: count, hasMore: streams[index].hasSomethingToSend, &streams)
     }
 
-    private mutating func emitClose(_ index: Int, isSparse: Bool, into gather: inout Gather) {
+    private mutating func emitClose(_ turn: SendScheduler.Turn, into gather: inout Gather) {
+        let index = turn.index
         streams[index].flags.insert([.finishSent, .finishUnsettled])
         let headerByteCount = append(MplexHeader.Kind.close, index, length: 0, to: &gather)
         gather.endFrame(
-            tag: FrameTag(FrameTag.close, streams.handle(index), headerByteCount: headerByteCount, isSparse: isSparse).bits)
+            tag: FrameTag(FrameTag.close, streams.handle(index), headerByteCount: headerByteCount, origin: turn.origin).bits)
         counters.sent.openCloseBytes &+= UInt64(headerByteCount)
         unsettled.push(streams.handle(index))
     }
@@ -125,7 +119,7 @@ extension MplexMachine {
             counters.sent.openCloseBytes &-= tag.headerByteCount
             guard let index = stream else { return }
             streams[index].flags.subtract([.finishSent, .finishUnsettled])
-            return scheduler.reactivate(index, &streams[index], wasSparse: tag.isSparse)
+            return scheduler.takeBack(index, byteCount: 0, origin: tag.origin, &streams)
         }
         let byteCount = frame.payload?.count ?? 0
         counters.sent.dataHeaderBytes &-= tag.headerByteCount
@@ -135,6 +129,6 @@ extension MplexMachine {
         guard let index = stream, let payload = frame.payload else { return }
         queues.pushFront(payload, on: &streams[index].queue)
         streams[index].queuedBytes += UInt32(truncatingIfNeeded: byteCount)
-        scheduler.reactivate(index, &streams[index], wasSparse: tag.isSparse)
+        scheduler.takeBack(index, byteCount: byteCount, origin: tag.origin, &streams)
     }
 }

@@ -51,7 +51,7 @@ struct YamuxMachine: ~Copyable {
     init(role: MuxerRole, limits: YamuxLimits) {
         self.role = role
         self.limits = limits
-        scheduler = SendScheduler(quantumBytes: limits.common.quantumBytes)
+        scheduler = SendScheduler(limits: limits.common)
         nextLocalID = role == .initiator ? 1 : 2
         marks = MarkerState(limits: limits.markers)
     }
@@ -119,7 +119,7 @@ struct YamuxMachine: ~Copyable {
             streams[index].flags.insert(.windowBlocked)
             return
         }
-        scheduler.activate(index, &streams[index])
+        scheduler.activate(index, &streams)
     }
 
     mutating func reset(_ stream: StreamHandle, code: UInt32) {
@@ -171,6 +171,7 @@ struct YamuxMachine: ~Copyable {
         if streams[index].flags.contains(.unacknowledged) { unacknowledged -= 1 }
         windowGrowth -= Int(streams[index].windowTarget - YamuxLimits.windowBytesInitial)
         queues.removeAll(&streams[index].queue)
+        scheduler.remove(index, &streams)
         streams.remove(index, key: key(streams[index].wireID))
     }
 

@@ -11,15 +11,15 @@ private struct FrameTag {
     init(bits: UInt64) { self.bits = bits }
 
     @inline(__always)
-    init(_ kind: UInt64, _ stream: StreamHandle, opens: Bool, acknowledges: Bool, isSparse: Bool) {
-        bits = kind | (opens ? 1 << 4 : 0) | (acknowledges ? 1 << 5 : 0) | (isSparse ? 1 << 6 : 0)
+    init(_ kind: UInt64, _ stream: StreamHandle, opens: Bool, acknowledges: Bool, origin: UInt64) {
+        bits = kind | (opens ? 1 << 4 : 0) | (acknowledges ? 1 << 5 : 0) | origin << 6
             | UInt64(stream.generation & 0xffff) << 16 | UInt64(stream.index) << 32
     }
 
     var kind: UInt64 { bits & 0xf }
     var opens: Bool { bits & 1 << 4 != 0 }
     var acknowledges: Bool { bits & 1 << 5 != 0 }
-    var isSparse: Bool { bits & 1 << 6 != 0 }
+    var origin: UInt64 { bits >> 6 & (1 << SendScheduler.Turn.originBitCount - 1) }
     var generation: UInt32 { UInt32(bits >> 16 & 0xffff) }
     var index: Int { Int(bits >> 32) }
 }
@@ -36,19 +36,13 @@ extension YamuxMachine {
         }
         guard !hasFailed else { return }
         while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerCallMax, marks.allowsData,
-            let turn = scheduler.next
+            let turn = scheduler.next(&streams)
         {
-            guard streams[turn.index].schedule == (turn.isSparse ? .sparse : .bulk) else {
-                scheduler.skip(isSparse: turn.isSparse)
-                continue
-            }
             if !streams[turn.index].queue.isEmpty {
-                emitData(turn.index, isSparse: turn.isSparse, into: &gather, now: now, events: &events)
-            } else if streams[turn.index].hasSomethingToSend {
-                emitFinish(turn.index, isSparse: turn.isSparse, into: &gather)
-                scheduler.ranDry(turn.index, &streams[turn.index])
+                emitData(turn, into: &gather, now: now, events: &events)
             } else {
-                scheduler.ranDry(turn.index, &streams[turn.index])
+                if streams[turn.index].hasSomethingToSend { emitFinish(turn, into: &gather) }
+                scheduler.charge(turn.index, byteCount: 0, hasMore: false, &streams)
             }
         }
     }
@@ -72,17 +66,18 @@ extension YamuxMachine {
 
     @inline(__always)
     private mutating func emitData(
-        _ index: Int, isSparse: Bool, into gather: inout Gather, now: Nanoseconds, events: inout EventList
+        _ turn: SendScheduler.Turn, into gather: inout Gather, now: Nanoseconds, events: inout EventList
     ) {
+        let index = turn.index
         let window = Int(streams[index].sendWindow)
-        guard window > 0 else { return scheduler.blocked(index, &streams[index]) }
+        guard window > 0 else { return scheduler.blocked(index, &streams) }
         let front = queues.frontByteCount(streams[index].queue)
         let count = min(front, window, limits.common.framePayloadBytesMax)
         let payload = count == front
             ? queues.popFront(&streams[index].queue) : queues.splitFront(&streams[index].queue, byteCount: count)
         let flags = takeFirstFlags(index)
         let tag = FrameTag(
-            FrameTag.data, streams.handle(index), opens: flags.contains(.syn), acknowledges: flags.contains(.ack), isSparse: isSparse)
+            FrameTag.data, streams.handle(index), opens: flags.contains(.syn), acknowledges: flags.contains(.ack), origin: turn.origin)
         append(
             YamuxHeader(YamuxHeader.Kind.data, flags, streamID: streams[index].wireID, length: UInt32(truncatingIfNeeded: count)),
             to: &gather)
@@ -97,20 +92,17 @@ extension YamuxMachine {
             streams[index].flags.remove(.writableWanted)
             events.push(.writable(streams.handle(index)))
         }
-        if streams[index].hasSomethingToSend {
-            scheduler.charge(index, &streams[index], byteCount: count)
-        } else {
-            scheduler.ranDry(index, &streams[index])
-        }
+        scheduler.charge(index, byteCount: count, hasMore: streams[index].hasSomethingToSend, &streams)
         if marks.isEnabled, let value = marks.sent(count, at: now) {
             append(YamuxHeader(YamuxHeader.Kind.ping, .syn, streamID: 0, length: value), to: &gather)
-            gather.endFrame(tag: FrameTag(FrameTag.marker, .none, opens: false, acknowledges: false, isSparse: false).bits)
+            gather.endFrame(tag: FrameTag(FrameTag.marker, .none, opens: false, acknowledges: false, origin: 0).bits)
             counters.sent.pingBytes &+= 12
         }
     }
 
     /// The end of a stream is a frame of its own: on a data frame some receivers see the end before the data.
-    private mutating func emitFinish(_ index: Int, isSparse: Bool, into gather: inout Gather) {
+    private mutating func emitFinish(_ turn: SendScheduler.Turn, into gather: inout Gather) {
+        let index = turn.index
         if !streams[index].flags.isDisjoint(with: [.openPending, .acknowledgePending]) {
             // Some receivers overlook FIN beside ACK, so the stream is announced first.
             emitAnnouncement(index, into: &gather)
@@ -118,7 +110,7 @@ extension YamuxMachine {
         streams[index].flags.insert([.finishSent, .finishUnsettled])
         append(YamuxHeader(YamuxHeader.Kind.data, .fin, streamID: streams[index].wireID, length: 0), to: &gather)
         gather.endFrame(
-            tag: FrameTag(FrameTag.finish, streams.handle(index), opens: false, acknowledges: false, isSparse: isSparse).bits)
+            tag: FrameTag(FrameTag.finish, streams.handle(index), opens: false, acknowledges: false, origin: turn.origin).bits)
         counters.sent.openCloseBytes &+= 12
         unsettled.push(streams.handle(index))
     }
@@ -211,12 +203,12 @@ extension YamuxMachine {
             streams[index].sendWindow += UInt32(truncatingIfNeeded: byteCount)
             if tag.opens { streams[index].flags.insert(.openPending) }
             if tag.acknowledges { streams[index].flags.insert(.acknowledgePending) }
-            scheduler.reactivate(index, &streams[index], wasSparse: tag.isSparse)
+            scheduler.takeBack(index, byteCount: byteCount, origin: tag.origin, &streams)
         case FrameTag.finish:
             counters.sent.openCloseBytes &-= 12
             guard let index = stream else { return }
             streams[index].flags.subtract([.finishSent, .finishUnsettled])
-            scheduler.reactivate(index, &streams[index], wasSparse: tag.isSparse)
+            scheduler.takeBack(index, byteCount: 0, origin: tag.origin, &streams)
         default:
             counters.sent.pingBytes &-= 12
             marks.takeBackMark()
