@@ -60,6 +60,7 @@ let package = Package(
         // What tests share: machines joined in pairs, a simulated network, seeded random numbers.
         .target(
             name: "TestSupport", dependencies: ["Bytes", "Kernel", "Muxers", "Reactor"], path: "Tests/Support", swiftSettings: settings),
+        tests("HouseTests", []),
         tests("BytesTests", ["Bytes", "TestSupport"]),
         tests("KernelTests", ["Bytes", "Kernel"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
