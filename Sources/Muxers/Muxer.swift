@@ -263,7 +263,7 @@ public struct MuxerLimits: Sendable {
     public var framePayloadBytesMax = 64 << 10
     /// What a stream may send before the next one has its turn (deficit round robin); at least a frame's payload counts.
     public var quantumBytes = 64 << 10
-    /// What a stream that was idle may send ahead of bulk before it takes turns, in each round of turns: requests and answers, and little more.
+    /// What a stream may send ahead of bulk in each round of turns; one that has more queued takes turns. Room for requests and answers.
     public var sparseBytesMax = 16 << 10
 
     public init() {}

@@ -3,17 +3,17 @@ import Bytes
 /// Decides whose turn it is to send: deficit round robin over the streams that have something to send (Shreedhar and Varghese), with sparse
 /// streams first (the idea of FQ-CoDel's new-flow list, RFC 8290 section 4.1.1).
 ///
-/// In every round, which is one pass over the bulk list, each stream may send one quantum. A stream that becomes active and has
-/// sent little of its quantum yet is sparse: it sends ahead of the bulk. A stream that has sent more waits for its turn in the bulk list. So a
-/// small request does not wait behind bulk, however often it comes, and yet no stream gets more than its share, counted in bytes: what a
-/// frame overdraws is missing in the next round. A quantum is at least a frame, so every turn sends something.
+/// In every round, which is one pass over the bulk list, each stream may send one quantum. A stream that becomes active is sparse when
+/// what it has sent in the round and what it has queued are little together: it sends ahead of the bulk. Any other waits for its turn in the bulk
+/// list. So a small request does not wait behind bulk, however often it comes, and yet no stream gets more than its share, counted in
+/// bytes: what a frame overdraws is missing in the next round. A quantum is at least a frame, so every turn sends something.
 ///
 /// ```
-///            activate, little sent           more sent
-///   idle ──────────────────────────▶ sparse ─────────────────▶ bulk ⟲ one quantum a round
-///    ▲ │                               │ dry                    ▲ │ dry, or window shut
-///    │ └── activate, more sent ────────┼────────────────────────┘ │
-///    └─────────────────────────────────┴──────────────────────────┘
+///            activate, little           becomes much
+///   idle ─────────────────────▶ sparse ──────────────▶ bulk ⟲ one quantum a round
+///    ▲ │                          │ dry                 ▲ │ dry, or window shut
+///    │ └── activate, much ────────┼─────────────────────┘ │
+///    └────────────────────────────┴───────────────────────┘
 /// ```
 ///
 /// Frames that come back unsent, last first, undo their turns one by one, so that a write that was cut short leaves everything as if what it
@@ -34,7 +34,7 @@ struct SendScheduler: ~Copyable {
     /// Counts rounds, so that a stream's record tells whether it has had its quantum of this one.
     private var round: UInt32 = 1
     private let quantum: Int32
-    /// A stream with more of its quantum left than this is sparse.
+    /// What is left of a sparse stream's quantum when it has sent all it has queued is at least this.
     private let sparseDeficitMin: Int32
 
     init(limits: MuxerLimits) {
@@ -66,7 +66,7 @@ struct SendScheduler: ~Copyable {
         let wasBlocked = streams[index].flags.contains(.windowBlocked)
         streams[index].flags.remove(.windowBlocked)
         // A stream that waited for its window is no newcomer.
-        append(index, wasBlocked || streams[index].deficit <= sparseDeficitMin ? .bulk : .sparse, &streams)
+        append(index, isSparse(index, streams) && !wasBlocked ? .sparse : .bulk, &streams)
     }
 
     /// Whose turn it is. Follow with ``charge(_:byteCount:hasMore:_:)`` when it sent, or with ``blocked(_:_:)``.
@@ -92,7 +92,8 @@ struct SendScheduler: ~Copyable {
     mutating func charge(_ index: Int, byteCount: Int, hasMore: Bool, _ streams: inout StreamTable) {
         streams[index].deficit &-= Int32(truncatingIfNeeded: byteCount)
         guard hasMore else { return unlink(index, &streams) }
-        guard streams[index].deficit <= (streams[index].schedule == .sparse ? sparseDeficitMin : 0) else { return }
+        let goesOn = streams[index].schedule == .sparse ? isSparse(index, streams) : streams[index].deficit > 0
+        guard !goesOn else { return }
         unlink(index, &streams)
         append(index, .bulk, &streams)
     }
@@ -119,6 +120,11 @@ struct SendScheduler: ~Copyable {
     /// The stream has ended.
     mutating func remove(_ index: Int, _ streams: inout StreamTable) {
         unlink(index, &streams)
+    }
+
+    @inline(__always)
+    private func isSparse(_ index: Int, _ streams: borrowing StreamTable) -> Bool {
+        Int64(streams[index].deficit) - Int64(streams[index].queuedBytes) >= Int64(sparseDeficitMin)
     }
 
     /// Gives a stream that was idle a quantum for each round that has begun since it had its last, and no more than one in all.

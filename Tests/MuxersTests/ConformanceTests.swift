@@ -235,11 +235,10 @@ import TestSupport
     }
 
     @Test(arguments: Kind.all, plans) func largeMessagesCrossWhole(kind: Kind, plan: FaultPlan) throws {
-        guard plan.chunking != .everyByte else { return }
         var random = SeededGenerator(seed: plan.seed)
         let pair = kind.pair(plan)
         let (near, far) = try pair.open()
-        let message = random.bytes(300_000)
+        let message = random.bytes(plan.isTedious ? 70_000 : 300_000)
         try pair.initiator.send(message, on: near)
         try pair.initiator.finish(near)
         try pair.settle()

@@ -39,6 +39,14 @@ struct Kind: Sendable, CustomTestStringConvertible {
 /// The ways in which bytes may travel, short of losing any.
 let plans: [FaultPlan] = [.calm(), .everyByte()] + SeededGenerator.seeds(8).map { .rough($0) }
 
+extension FaultPlan {
+    /// Bytes cross in such small pieces that a test had better send little.
+    var isTedious: Bool {
+        guard case .random(let limit) = chunking else { return chunking == .everyByte || pipeBytesMax < 4096 || writeBytesMax < 4096 }
+        return limit < 1000 || pipeBytesMax < 4096 || writeBytesMax < 4096
+    }
+}
+
 extension Pair {
     /// Opens a stream, and lets the far end see it: `message` goes first, as a protocol's first message does.
     func open(from role: MuxerRole = .initiator, message: [UInt8] = [1]) throws -> (near: StreamHandle, far: StreamHandle) {

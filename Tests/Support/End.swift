@@ -208,25 +208,29 @@ public final class End {
 
     private func noteData(_ stream: StreamHandle, _ bytes: [UInt8]) {
         guard let key = keys[stream] else { return violations.append("data for a stream never opened") }
-        guard let log = logs[key], log.isLive else {
+        guard logs[key]?.isLive == true else {
             if logs[key]?.wasReset != true { violations.append("data for a stream that has ended") }
             return
         }
         if bytes.isEmpty { violations.append("an empty data event") }
-        if log.remoteHasFinished { violations.append("data after the stream's end") }
-        if checksContent, key.wireID < 1 << 60, let sent = peer?.logs[key]?.sent {
-            let start = log.received.count
-            if start + bytes.count > sent.count {
-                violations.append("\(key) received \(start + bytes.count) bytes of \(sent.count) sent")
-            } else if !Array(sent[start..<start + bytes.count]).rawSpan.equals(bytes.rawSpan) {
-                violations.append("\(key) received other bytes than were sent, from \(start) on")
-            }
-        }
+        if logs[key]?.remoteHasFinished == true { violations.append("data after the stream's end") }
+        checkContent(key, bytes)
         arrivals.append((key, bytes.count))
         logs[key]?.received.append(contentsOf: bytes)
         logs[key]?.unconsumed += bytes.count
         unconsumedStreams.insert(stream)
         if case .atOnce = consumption { consume(stream, byteCount: bytes.count) }
+    }
+
+    /// What arrived must be what the far end sent on this stream, from where the last piece ended.
+    private func checkContent(_ key: StreamKey, _ bytes: [UInt8]) {
+        guard checksContent, key.wireID < 1 << 60, let sent = peer?.logs[key]?.sent else { return }
+        let start = logs[key]?.received.count ?? 0
+        if start + bytes.count > sent.count {
+            violations.append("\(key) received \(start + bytes.count) bytes of \(sent.count) sent")
+        } else if !sent.rawSpan.extracting(start..<start + bytes.count).equals(bytes.rawSpan) {
+            violations.append("\(key) received other bytes than were sent, from \(start) on")
+        }
     }
 
     // MARK: Driving the machine

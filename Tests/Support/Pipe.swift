@@ -13,6 +13,8 @@ final class Pipe {
     /// Up to which position bytes have arrived, and when.
     private var arrivals: [(end: UInt64, time: Nanoseconds)] = []
     private var arrivalsHead = 0
+    private var lastTime: Nanoseconds = 0
+    private var arrived: UInt64 = 0
     private(set) var written: UInt64 = 0
     private(set) var read: UInt64 = 0
     /// The writer will write nothing more, or the plan cut the pipe.
@@ -40,16 +42,23 @@ final class Pipe {
         }
         bytes.append(contentsOf: added)
         written += UInt64(added.count)
-        arrivals.append((written, max(time, arrivals.last?.time ?? 0)))
+        lastTime = max(time, lastTime)
+        arrivals.append((written, lastTime))
     }
 
     func end() { hasEnded = true }
 
     /// How many bytes have arrived by `now`.
     func available(at now: Nanoseconds) -> Int {
-        var end = read
-        for index in arrivalsHead..<arrivals.count where arrivals[index].time <= now { end = arrivals[index].end }
-        return Int(end - read)
+        while arrivalsHead < arrivals.count, arrivals[arrivalsHead].time <= now {
+            arrived = arrivals[arrivalsHead].end
+            arrivalsHead += 1
+        }
+        if arrivalsHead > 1024 {
+            arrivals.removeFirst(arrivalsHead)
+            arrivalsHead = 0
+        }
+        return Int(arrived - read)
     }
 
     /// When the next bytes arrive that have not yet.
@@ -62,14 +71,9 @@ final class Pipe {
         let taken = Array(bytes[head..<head + count])
         head += count
         read += UInt64(count)
-        while arrivalsHead < arrivals.count - 1, arrivals[arrivalsHead].end <= read { arrivalsHead += 1 }
         if head > 1 << 16, head * 2 > bytes.count {
             bytes.removeFirst(head)
             head = 0
-        }
-        if arrivalsHead > 256 {
-            arrivals.removeFirst(arrivalsHead)
-            arrivalsHead = 0
         }
         return taken
     }
