@@ -281,7 +281,10 @@ public final class Connection: ChannelHandler, TurnEndHandler {
             return finishWhenDone()
         }
         switch channel.send(&gather) {
-        case .complete(let byteCount), .partial(let byteCount):
+        case .complete(let byteCount):
+            settle(byteCount)
+        case .partial(let byteCount):
+            isBlocked = true
             settle(byteCount)
         case .blocked:
             isBlocked = true
@@ -322,10 +325,9 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         gather.advance(by: byteCount)
         if byteCount > 0 { writes += 1 }
         if byteCount < offered {
-            partialWrites += 1
+            if byteCount > 0 { partialWrites += 1 }
             while let frame = gather.popUnbegun() { muxer.takeBack(frame) }
             gather.trim()
-            isBlocked = true
         }
         budget.adapt(offered: offered, taken: byteCount)
         muxer.settle(events: &events)
