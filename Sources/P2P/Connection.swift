@@ -291,11 +291,11 @@ public final class Connection: ChannelHandler, TurnEndHandler {
             settle(0)
         case .pending:
             isSendPending = true
-            return
+            return armTimer()
         case .failed(let error):
             return end(.channel(error))
         }
-        guard !isBlocked else { return }
+        guard !isBlocked else { return armTimer() }
         if muxer.hasOutput { wantFlush() } else { finishWhenDone() }
     }
 
@@ -357,8 +357,9 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     private func armTimer() {
         guard let due = muxer.deadline, state != .ended else { return }
         if let timer {
-            // A deadline only moves later: an early timer looks again, which is cheaper than moving it at every flush.
-            if !timer.isArmed { timer.arm(at: due) }
+            // An early timer looks again, which is cheaper than moving it later at every flush. The time-out of a ping may come before the
+            // keepalive that the timer was set for.
+            if !timer.isArmed || due < timer.deadline { timer.arm(at: due) }
             return
         }
         // The cycle is broken at the end, and surely comes to it: the connection outlives its channel by nothing.
