@@ -222,7 +222,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     private func dispatchEvents(_ block: Block?) {
         guard let handler else { return events.removeAll() }
         var index = 0
-        while index < events.count {
+        // A handler may give the connection up: the rest of the batch is then nobody's.
+        while index < events.count, state != .ended {
             let event = events[index]
             index += 1
             switch event {
