@@ -9,6 +9,8 @@ public import Reactor
 public final class MemoryChannel: Channel, TurnEndHandler {
     /// About what the kernel keeps for a loopback connection with bounded buffers.
     public static let bufferBytesMax = 512 << 10
+    /// How long to wait when the pool has no block to carry bytes in: nobody tells when one comes back.
+    static let poolRetryNanoseconds: UInt64 = 100_000
 
     private let loop: EventLoop
     private weak var peer: MemoryChannel?
@@ -49,8 +51,13 @@ public final class MemoryChannel: Channel, TurnEndHandler {
         guard !isClosed, let peer, !peer.isClosed else { return .failed(.closed) }
         let offered = gather.byteCount
         let room = Self.bufferBytesMax - peer.inboxBytes
-        guard room > 0, let block = loop.pool.take() else {
+        guard room > 0 else {
             isBlocked = true
+            return .blocked
+        }
+        guard let block = loop.pool.take() else {
+            isBlocked = true
+            loop.schedule(at: loop.now &+ Self.poolRetryNanoseconds) { [weak self] in self?.wake() }
             return .blocked
         }
         let count = min(gather.copyBytes(into: block), room)
@@ -60,6 +67,8 @@ public final class MemoryChannel: Channel, TurnEndHandler {
         bytesSent += UInt64(count)
         guard count < offered else { return .complete(count) }
         isBlocked = true
+        // What did not fit was larger than a block, and there may be room for another.
+        if count < room { wake() }
         return .partial(count)
     }
 
