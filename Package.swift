@@ -65,6 +65,8 @@ let package = Package(
         tests("KernelTests", ["Bytes", "Kernel"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
+        tests("MultiformatsTests", ["Multiformats"]),
+        tests("P2PTests", ["Bytes", "Kernel", "Muxers", "P2P", "Reactor", "TestSupport"]),
         tests("GaugeTests", ["Bytes", "Gauge", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         tests("ReportTests", ["Gauge", "Report"]),
     ]
