@@ -100,6 +100,8 @@ import Glibc
 }
 
 /// A counter in the kernel by which one thread wakes another that waits on its descriptor.
+///
+/// It is never read: waiters watch for edges, and each signal makes one.
 @safe public struct EventFD: ~Copyable, Sendable {
     public let descriptor: Int32
 
@@ -113,12 +115,5 @@ import Glibc
     public func signal() {
         // The only failure is a counter at its maximum, which is as awake as can be.
         _ = eventfd_write(descriptor, 1)
-    }
-
-    /// Takes all signals so far.
-    public func clear(counts: inout SyscallCounts) {
-        var value: eventfd_t = 0
-        counts.eventRead &+= 1
-        _ = unsafe eventfd_read(descriptor, &value)
     }
 }

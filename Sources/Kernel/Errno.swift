@@ -12,6 +12,10 @@ public struct Errno: Error, Equatable, Sendable, CustomStringConvertible {
         self.call = call
     }
 
+    /// ETIMEDOUT and ENOTSUP, for callers that find out by other means than a call's result.
+    public static let timedOut = ETIMEDOUT
+    public static let notSupported = ENOTSUP
+
     /// The system's own words, such as "Connection refused".
     public var text: String {
         guard let words = unsafe strerror(code) else { return "error" }

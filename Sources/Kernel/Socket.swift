@@ -1,5 +1,6 @@
 public import Bytes
 import CKernel
+import CUring
 import Glibc
 
 /// A non-blocking, close-on-exec stream socket (TCP or Unix): a descriptor and the calls on it.

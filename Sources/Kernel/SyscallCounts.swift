@@ -16,7 +16,6 @@ public struct SyscallCounts: Equatable, Sendable {
     public var getOption: UInt64 = 0
     public var shutdown: UInt64 = 0
     public var close: UInt64 = 0
-    public var eventRead: UInt64 = 0
     public var eventWrite: UInt64 = 0
     public var ringEnter: UInt64 = 0
     /// Bytes that receive calls returned, counted at the call.
@@ -60,8 +59,7 @@ public struct SyscallCounts: Equatable, Sendable {
         Field(name: "getsockopt", path: \.getOption),
         Field(name: "shutdown", path: \.shutdown),
         Field(name: "close", path: \.close),
-        Field(name: "eventfd_read", path: \.eventRead),
-        Field(name: "eventfd_write", path: \.eventWrite),
+        Field(name: "write (eventfd)", path: \.eventWrite),
         Field(name: "io_uring_enter", path: \.ringEnter),
     ]
 

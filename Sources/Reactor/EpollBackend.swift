@@ -44,6 +44,7 @@ public final class EpollBackend: Backend {
     public let name = "epoll"
     public private(set) var counts = SyscallCounts()
     public var waker: any Waker { eventWaker }
+    public let bytesCopied: UInt64 = 0
 
     private let pool: BlockPool
     private let eventWaker: EventWaker
@@ -239,7 +240,7 @@ public final class EpollBackend: Backend {
 
     private func handle(_ event: Epoll.Event, _ client: any BackendClient) {
         let token = Token(raw: event.token)
-        if token == Self.wakerToken { return eventWaker.event.clear(counts: &counts) }
+        if token == Self.wakerToken { return }
         guard isOpen(token) else { return }
         let index = token.index
         if slots[index].flags.contains(.connecting) {

@@ -15,16 +15,57 @@ public struct IOSelection: Sendable, Equatable {
 
     /// Chooses by what was asked for and what works here.
     ///
-    /// - Throws: what io_uring's set-up said, when it was asked for by name and does not work.
+    /// - Throws: what io_uring said, when it was asked for by name and does not work.
     public init(_ choice: IOChoice) throws(Errno) {
         switch choice {
-        case .epoll: self.init(name: "epoll", reason: "asked for")
-        case .auto: self.init(name: "epoll", reason: "the default")
-        case .uring: throw Errno(38, "io_uring_setup")
+        case .epoll:
+            self.init(name: Self.epoll, reason: "asked for")
+        case .uring:
+            let mode = try UringBackend.probe()
+            self.init(name: Self.uring, reason: "asked for; completions: \(mode.rawValue)")
+        case .auto:
+            self.init(name: Self.epoll, reason: "the default")
         }
     }
 
+    static let epoll = "epoll"
+    static let uring = "io_uring"
+
     func makeBackend(pool: BlockPool) throws(Errno) -> any Backend {
-        try EpollBackend(pool: pool)
+        name == Self.uring ? try UringBackend(pool: pool) : try EpollBackend(pool: pool)
     }
+}
+
+extension UringBackend {
+    /// Tries what the backend needs, on a ring and a pair of sockets of its own: a receive that completes again and again, with provided buffers. A version number would
+    /// not tell: containers forbid io_uring, and distributions change kernels.
+    ///
+    /// - Returns: how the kernel runs completions.
+    /// - Throws: the call that failed and why.
+    public static func probe() throws(Errno) -> Ring.Mode {
+        var counts = SyscallCounts()
+        var ring = try Ring(entries: 8)
+        try ring.registerBuffers(count: 2)
+        try ring.enable(counts: &counts)
+        let (left, right) = try Socket.pair(counts: &counts)
+        defer {
+            left.close(counts: &counts)
+            right.close(counts: &counts)
+        }
+        ring.provide(Block(capacity: 64), id: 0)
+        ring.receive(left, tag: 1, counts: &counts)
+        var gather = Gather(arenaByteCount: 4096)
+        gather.endFrame(tag: 0, payload: Slice(copying: [1]))
+        _ = try right.send(&gather, counts: &counts)
+        try ring.enter(timeoutNanoseconds: probeTimeoutNanoseconds, counts: &counts)
+        guard let completion = ring.next() else { throw .init(Errno.timedOut, "io_uring_enter") }
+        if let error = completion.error("recv (multishot)") { throw error }
+        guard completion.value == 1, completion.bufferID == 0, completion.hasMore else {
+            throw Errno(Errno.notSupported, "recv (multishot)")
+        }
+        return ring.mode
+    }
+
+    /// A second: the byte is there already.
+    private static let probeTimeoutNanoseconds: UInt64 = 1_000_000_000
 }

@@ -23,6 +23,8 @@ final class LoopChannel: Channel {
     private(set) var bytesSent: UInt64 = 0
     private(set) var bytesReceived: UInt64 = 0
     private var isSendPending = false
+    /// ``finishSending()`` was called while a send was pending.
+    private var finishesAfterSend = false
 
     init(loop: EventLoop, token: Token, state: State, remote: SocketAddress) {
         self.loop = loop
@@ -62,7 +64,9 @@ final class LoopChannel: Channel {
 
     func finishSending() {
         loop.requireOnLoop()
-        if state == .open { loop.backend.finishSending(token) }
+        guard state == .open else { return }
+        // Ending now would take the bytes away from the send that is under way.
+        if isSendPending { finishesAfterSend = true } else { loop.backend.finishSending(token) }
     }
 
     func close() {
@@ -101,6 +105,10 @@ final class LoopChannel: Channel {
         isSendPending = false
         bytesSent &+= UInt64(byteCount)
         handler?.channelSent(byteCount)
+        if finishesAfterSend, !isSendPending, state == .open {
+            finishesAfterSend = false
+            loop.backend.finishSending(token)
+        }
     }
 
     func ended() { handler?.channelEnded() }

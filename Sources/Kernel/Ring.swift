@@ -1,0 +1,218 @@
+public import Bytes
+import CUring
+import Glibc
+
+/// An io_uring instance with a ring of provided buffers.
+///
+/// Call order: ``init(entries:)``, ``registerBuffers(count:)``, then from one thread: ``enable()`` once; prepare operations; ``enter(timeoutNanoseconds:counts:)``;
+/// ``next()`` until nil. Operations are named by the caller's tags, which come back in their completions.
+///
+/// Memory: blocks that were provided are kept here until their completion hands them out. The memory of a send must be kept by the
+/// caller until its completion.
+@safe public struct Ring: ~Copyable {
+    /// How the kernel runs completions; later is older.
+    public enum Mode: String, Sendable, CaseIterable {
+        /// SINGLE_ISSUER and DEFER_TASKRUN (Linux 6.1): work is done when the loop asks for it, never in between.
+        case deferred
+        /// COOP_TASKRUN (Linux 5.19): at the next system call, without an interrupt.
+        case cooperative
+        case plain
+    }
+
+    /// What became of an operation.
+    public struct Completion: BitwiseCopyable, Sendable {
+        public let tag: UInt64
+        /// A count or a descriptor; nil when it failed, see ``error(_:)``.
+        public var value: Int? { result >= 0 ? Int(result) : nil }
+        let result: Int32
+        let flags: UInt32
+
+        /// The operation goes on and will complete again.
+        public var hasMore: Bool { flags & IORING_CQE_F_MORE != 0 }
+        /// The provided buffer that was filled.
+        public var bufferID: Int? { flags & IORING_CQE_F_BUFFER != 0 ? Int(flags >> UInt32(IORING_CQE_BUFFER_SHIFT)) : nil }
+        public var isCanceled: Bool { result == -ECANCELED }
+        public var isOutOfBuffers: Bool { result == -ENOBUFS }
+
+        public func error(_ call: String) -> Errno? { result < 0 ? Errno(-result, call) : nil }
+    }
+
+    /// What a poll waits for; errors and hang-ups are always reported.
+    public enum PollInterest: Sendable {
+        case readable, writable, errorsOnly
+    }
+
+    /// Completions that may wait: many operations complete more than once.
+    static let completionsMax: UInt32 = 4096
+
+    public let mode: Mode
+    private let ring: UnsafeMutablePointer<cu_ring>
+    private var provided: [Block?] = []
+    private var isEnabled = false
+    /// Operations that found the submission queue full before the ring was enabled.
+    private var backlog: [Preparation] = unsafe []
+    /// Buffers that the kernel may fill now.
+    public private(set) var providedCount = 0
+
+    /// - Throws: `io_uring_setup` when the kernel does not have or does not allow it.
+    public init(entries: Int) throws(Errno) {
+        unsafe ring = .allocate(capacity: 1)
+        var result: Int32 = 0
+        for (mode, value) in [(Mode.deferred, CU_MODE_DEFERRED), (.cooperative, CU_MODE_COOPERATIVE), (.plain, CU_MODE_PLAIN)] {
+            result = unsafe cu_init(ring, UInt32(entries), Self.completionsMax, value)
+            if result == 0 {
+                self.mode = mode
+                return
+            }
+            if result != -EINVAL { break }
+        }
+        unsafe ring.deallocate()
+        throw Errno(-result, "io_uring_setup")
+    }
+
+    deinit {
+        unsafe cu_exit(ring)
+        unsafe ring.deallocate()
+    }
+
+    // MARK: Buffers
+
+    /// Makes room for `count` provided buffers, a power of two.
+    public mutating func registerBuffers(count: Int) throws(Errno) {
+        let result = unsafe cu_register_buffers(ring, UInt32(count))
+        if result < 0 { throw Errno(-result, "io_uring_register") }
+        provided = Array(repeating: nil, count: count)
+    }
+
+    /// Gives the whole of `block` to the kernel as buffer `id`; it may be filled from the next ``enter(timeoutNanoseconds:counts:)`` on.
+    public mutating func provide(_ block: Block, id: Int) {
+        precondition(provided[id] == nil, "the buffer is provided already")
+        unsafe block.withUnsafeMutableBytes(0..<block.capacity) { memory in
+            unsafe cu_stage_buffer(ring, memory.baseAddress, UInt32(memory.count), UInt16(id))
+        }
+        provided[id] = block
+        providedCount += 1
+    }
+
+    /// The block that was filled as buffer `id`, which is then vacant.
+    public mutating func takeBuffer(_ id: Int) -> Block? {
+        guard id < provided.count, let block = provided[id].take() else { return nil }
+        providedCount -= 1
+        return block
+    }
+
+    /// Takes all blocks back. No receive may be in flight.
+    public mutating func takeAllBuffers() {
+        for id in provided.indices { _ = takeBuffer(id) }
+    }
+
+    // MARK: Preparing
+
+    /// Receives again and again, each time into a provided buffer.
+    public mutating func receive(_ socket: Socket, tag: UInt64, counts: inout SyscallCounts) {
+        unsafe prepare(&counts) { unsafe cu_receive_multishot($0, socket.descriptor, tag) }
+    }
+
+    /// Accepts again and again; the completions' values are descriptors.
+    public mutating func accept(_ socket: Socket, tag: UInt64, counts: inout SyscallCounts) {
+        unsafe prepare(&counts) { unsafe cu_accept_multishot($0, socket.descriptor, tag) }
+    }
+
+    /// Sends the unwritten bytes of `gather`, as many as the kernel takes at once. The gather's memory must stay as it is until the completion.
+    public mutating func send(_ socket: Socket, _ gather: inout Gather, tag: UInt64, counts: inout SyscallCounts) {
+        let vectors = unsafe gather.withVectors { unsafe $0 }
+        unsafe prepare(&counts) {
+            unsafe cu_send($0, socket.descriptor, vectors.baseAddress, min(vectors.count, Socket.vectorsPerCallMax), tag)
+        }
+    }
+
+    /// Waits once until `descriptor` is ready.
+    public mutating func poll(_ descriptor: Int32, _ interest: PollInterest, tag: UInt64, counts: inout SyscallCounts) {
+        unsafe prepare(&counts) { unsafe cu_poll($0, descriptor, Self.mask(interest), 0, tag) }
+    }
+
+    /// Tells each time that `descriptor` becomes ready.
+    public mutating func watch(_ descriptor: Int32, _ interest: PollInterest, tag: UInt64, counts: inout SyscallCounts) {
+        unsafe prepare(&counts) { unsafe cu_poll($0, descriptor, Self.mask(interest), 1, tag) }
+    }
+
+    private static func mask(_ interest: PollInterest) -> UInt32 {
+        switch interest {
+        case .readable: UInt32(POLLIN)
+        case .writable: UInt32(POLLOUT)
+        case .errorsOnly: 0
+        }
+    }
+
+    /// Ends the operation that was prepared with the tag `target`; it completes, canceled if it was not faster.
+    public mutating func cancel(_ target: UInt64, tag: UInt64, counts: inout SyscallCounts) {
+        unsafe prepare(&counts) { unsafe cu_cancel($0, target, tag) }
+    }
+
+    /// Ends all operations on `socket`.
+    public mutating func cancelAll(_ socket: Socket, tag: UInt64, counts: inout SyscallCounts) {
+        unsafe prepare(&counts) { unsafe cu_cancel_descriptor($0, socket.descriptor, tag) }
+    }
+
+    private typealias Preparation = (UnsafeMutablePointer<cu_ring>) -> Int32
+
+    private mutating func prepare(_ counts: inout SyscallCounts, _ body: @escaping Preparation) {
+        if unsafe body(ring) != 0 { return }
+        // The submission queue is full: hand over what is in it. A ring that no thread owns yet cannot, so the rest waits for its first turn.
+        guard isEnabled else { return unsafe backlog.append(body) }
+        unsafe submitAndPrepare(&counts, body)
+    }
+
+    private mutating func submitAndPrepare(_ counts: inout SyscallCounts, _ body: Preparation) {
+        unsafe cu_publish_buffers(ring)
+        counts.ringEnter &+= 1
+        let submitted = unsafe cu_submit(ring)
+        let isPrepared = unsafe body(ring) != 0
+        precondition(isPrepared, "the ring takes no operations: \(Errno(-submitted, "io_uring_enter"))")
+    }
+
+    // MARK: Entering
+
+    /// Lets the ring run; the calling thread is the only one that may use it from here on.
+    public mutating func enable(counts: inout SyscallCounts) throws(Errno) {
+        if mode == .deferred {
+            let result = unsafe cu_enable(ring)
+            if result < 0 { throw Errno(-result, "io_uring_register") }
+        }
+        isEnabled = true
+        let waiting = unsafe backlog
+        unsafe backlog = []
+        for unsafe body in unsafe waiting where unsafe body(ring) == 0 { unsafe submitAndPrepare(&counts, body) }
+    }
+
+    /// Whether ``next()`` would find something without entering.
+    public var hasCompletions: Bool { unsafe cu_completed(ring) > 0 }
+
+    /// Hands over what was prepared and waits until there is a completion: at most `timeoutNanoseconds`; 0 only looks, nil waits without end.
+    /// One system call, or none when nothing was prepared and completions are there.
+    public mutating func enter(timeoutNanoseconds: UInt64?, counts: inout SyscallCounts) throws(Errno) {
+        unsafe cu_publish_buffers(ring)
+        if unsafe cu_completed(ring) > 0, unsafe cu_prepared(ring) == 0 { return }
+        counts.ringEnter &+= 1
+        let result: Int32
+        if unsafe timeoutNanoseconds == 0 || cu_completed(ring) > 0 {
+            result = unsafe cu_submit(ring)
+        } else if let timeoutNanoseconds {
+            result = unsafe cu_submit_and_wait_for(ring, timeoutNanoseconds)
+        } else {
+            result = unsafe cu_submit_and_wait(ring)
+        }
+        switch -result {
+        // Interrupted, timed out, or the kernel asks to take completions first: the loop comes again.
+        case EINTR, ETIME, EAGAIN, EBUSY: return
+        default: if result < 0 { throw Errno(-result, "io_uring_enter") }
+        }
+    }
+
+    /// The oldest completion, taken.
+    public mutating func next() -> Completion? {
+        var entry = cu_completion()
+        guard unsafe cu_next(ring, &entry) != 0 else { return nil }
+        return Completion(tag: entry.user_data, result: entry.result, flags: entry.flags)
+    }
+}

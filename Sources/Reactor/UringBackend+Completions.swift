@@ -1,0 +1,232 @@
+import Bytes
+import Kernel
+
+extension UringBackend {
+    func handle(_ completion: Ring.Completion, _ client: any BackendClient) {
+        guard let operation = Operation(rawValue: completion.tag & 0xff) else { return }
+        if operation == .cancel { return }
+        if operation == .wake {
+            if !completion.hasMore { watchWakerAgain() }
+            return
+        }
+        let token = Self.token(completion.tag)
+        guard isLive(token) else { return }
+        switch operation {
+        case .receive: handleReceive(token, completion, client)
+        case .accept: handleAccept(token, completion, client)
+        case .send: handleSend(token, completion, client)
+        case .connect: handleConnect(token, completion, client)
+        case .watch: handleWatch(token, completion, client)
+        case .cancel, .wake: break
+        }
+    }
+
+    /// During the shutdown nobody hears of anything; only the books are kept.
+    func handleAfterEnd(_ completion: Ring.Completion) {
+        if let id = completion.bufferID { _ = ring.takeBuffer(id) }
+        let operation = Operation(rawValue: completion.tag & 0xff)
+        let token = Self.token(completion.tag)
+        if operation == .accept, let descriptor = completion.value {
+            Socket(descriptor: Int32(truncatingIfNeeded: descriptor)).close(counts: &counts)
+        }
+        if operation != .cancel, operation != .wake, !completion.hasMore, isLive(token) { complete(token) }
+    }
+
+    // MARK: Receiving
+
+    private func handleReceive(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
+        let index = token.index
+        let block = completion.bufferID.flatMap { ring.takeBuffer($0) }
+        if !completion.hasMore { slots[index].flags.subtract([.armed, .canceling]) }
+        if let count = completion.value, count > 0, let block, let id = completion.bufferID {
+            counts.bytesReceived &+= UInt64(count)
+            deliver(token, block, count, id, client)
+        } else {
+            if let block, let id = completion.bufferID { giveBack(block, id) }
+            if completion.value != nil {
+                end(token, client)
+            } else if completion.isOutOfBuffers {
+                starve(token)
+            } else if !completion.isCanceled, let error = completion.error("recv") {
+                receiveFailed(token, ChannelError(error), client)
+            }
+        }
+        if !completion.hasMore, isLive(token) {
+            // Again, unless it was paused, ended or closed meanwhile; before the count falls, so that a closing slot is not vacated under it.
+            arm(token)
+            complete(token)
+        }
+    }
+
+    private func deliver(_ token: Token, _ block: consuming Block, _ count: Int, _ id: Int, _ client: any BackendClient) {
+        let flags = slots[token.index].flags
+        if flags.contains(.closing) {
+            giveBack(block, id)
+        } else if flags.contains(.receiving), !flags.contains(.resumed) {
+            if isPoolShort, count <= block.capacity / 4, copyAndDeliver(token, block, count, client) {
+                giveBack(block, id)
+            } else {
+                client.backendReceived(token, block, 0..<count)
+                giveBack(block, id)
+            }
+        } else {
+            held[token.index, default: Held()].slices.append(Slice(block, 0..<count))
+            vacantBuffers.append(id)
+            fillBuffers()
+        }
+    }
+
+    /// A handler that keeps slices pins a whole block with each, however little it holds. When that has taken most of the pool, small receives are copied
+    /// together into shared blocks.
+    private var isPoolShort: Bool { pool.outstanding > pool.blocksMax / 2 + vacantBuffers.count }
+
+    private func copyAndDeliver(_ token: Token, _ block: Block, _ count: Int, _ client: any BackendClient) -> Bool {
+        guard let shared = storage.take(from: pool) else { return false }
+        let start = storage.start
+        guard start + count <= shared.capacity else {
+            storage.giveBack(shared, filledTo: start)
+            return false
+        }
+        shared.copy(block.bytes(0..<count), at: start)
+        bytesCopied &+= UInt64(count)
+        client.backendReceived(token, shared, start..<start + count)
+        storage.giveBack(shared, filledTo: start + count)
+        return true
+    }
+
+    /// Provides the block again when nobody kept it, and another one otherwise.
+    private func giveBack(_ filled: consuming Block, _ id: Int) {
+        var block = filled
+        if isKnownUniquelyReferenced(&block) {
+            ring.provide(block, id: id)
+        } else {
+            vacantBuffers.append(id)
+            fillBuffers()
+        }
+    }
+
+    private func starve(_ token: Token) {
+        guard isOpen(token), slots[token.index].flags.isDisjoint(with: .starved) else { return }
+        slots[token.index].flags.insert(.starved)
+        starved.append(token)
+    }
+
+    private func end(_ token: Token, _ client: any BackendClient) {
+        guard isOpen(token) else { return }
+        let flags = slots[token.index].flags
+        slots[token.index].flags.insert(.ended)
+        // Nothing receives any more, so nothing else would learn of a reset.
+        slots[token.index].inFlight += 1
+        ring.poll(slots[token.index].socket.descriptor, .errorsOnly, tag: Self.tag(token, .watch), counts: &counts)
+        if flags.contains(.receiving), held[token.index] == nil {
+            client.backendEnded(token)
+        } else {
+            held[token.index, default: Held()].hasEnded = true
+        }
+    }
+
+    private func receiveFailed(_ token: Token, _ error: ChannelError, _ client: any BackendClient) {
+        guard isOpen(token) else { return }
+        if held[token.index] == nil {
+            fail(token, error, client)
+        } else {
+            held[token.index]?.failure = error
+            slots[token.index].flags.insert(.ended)
+        }
+    }
+
+    /// What arrived during a pause, in order, as far as the owner wants it.
+    func deliverHeld(_ client: any BackendClient) -> Int {
+        guard !resumed.isEmpty else { return 0 }
+        let tokens = resumed
+        resumed.removeAll(keepingCapacity: true)
+        for token in tokens where isOpen(token) {
+            slots[token.index].flags.remove(.resumed)
+            guard var rest = held.removeValue(forKey: token.index) else { continue }
+            var delivered = 0
+            while delivered < rest.slices.count, isOpen(token), slots[token.index].flags.contains(.receiving) {
+                client.backendReceived(token, rest.slices[delivered].block, rest.slices[delivered].range)
+                delivered += 1
+            }
+            guard isOpen(token) else { continue }
+            rest.slices.removeFirst(delivered)
+            if !rest.slices.isEmpty || !slots[token.index].flags.contains(.receiving) {
+                if !rest.slices.isEmpty || rest.hasEnded || rest.failure != nil { held[token.index] = rest }
+            } else if let failure = rest.failure {
+                fail(token, failure, client)
+            } else if rest.hasEnded {
+                client.backendEnded(token)
+            }
+            if isOpen(token) { arm(token) }
+        }
+        return tokens.count
+    }
+
+    // MARK: Accepting and connecting
+
+    private func handleAccept(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
+        if let descriptor = completion.value {
+            let socket = Socket(descriptor: Int32(truncatingIfNeeded: descriptor))
+            counts.accept &+= 1
+            accepted(socket, by: token, client)
+        } else if isOpen(token), !completion.isCanceled, let error = completion.error("accept") {
+            slots[token.index].flags.remove(.receiving)
+            client.backendAcceptFailed(ChannelError(error), by: token)
+        }
+        if !completion.hasMore, isLive(token) {
+            slots[token.index].flags.subtract([.armed, .canceling])
+            arm(token)
+            complete(token)
+        }
+    }
+
+    private func accepted(_ socket: Socket, by listener: Token, _ client: any BackendClient) {
+        guard isOpen(listener), let setup = listeners[listener.index] else { return socket.close(counts: &counts) }
+        do throws(Errno) {
+            let remote = try socket.remoteAddress()
+            try socket.tuneAccepted(setup.options, from: remote, listeningOn: setup.address, counts: &counts)
+            client.backendAccepted(insert(socket, []), from: remote, by: listener)
+        } catch {
+            // The connection was gone before it was accepted.
+            socket.close(counts: &counts)
+        }
+    }
+
+    private func handleConnect(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
+        defer { if isLive(token) { complete(token) } }
+        guard isOpen(token) else { return }
+        if let error = completion.error("poll") ?? slots[token.index].socket.takeError("connect", counts: &counts) {
+            fail(token, ChannelError(error), client)
+        } else {
+            client.backendConnected(token)
+        }
+    }
+
+    // MARK: Sending and ending
+
+    private func handleSend(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
+        let index = token.index
+        slots[index].flags.remove(.sending)
+        let owner = owners[index].take()
+        defer { if isLive(token) { complete(token) } }
+        counts.bytesSent &+= UInt64(completion.value ?? 0)
+        // The owner is let go last: its memory was the kernel's until here.
+        withExtendedLifetime(owner) {
+            guard isOpen(token) else { return }
+            if let error = completion.error("sendmsg") { sendFailures[index] = ChannelError(error) }
+            // After a failure nothing was sent, and the next send says why.
+            client.backendSent(token, completion.value ?? 0)
+        }
+    }
+
+    private func handleWatch(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
+        defer { if isLive(token) { complete(token) } }
+        guard isOpen(token), !completion.isCanceled else { return }
+        if let error = slots[token.index].socket.takeError("recv", counts: &counts) { receiveFailed(token, ChannelError(error), client) }
+    }
+
+    private func fail(_ token: Token, _ error: ChannelError, _ client: any BackendClient) {
+        close(token)
+        client.backendFailed(token, error)
+    }
+}
