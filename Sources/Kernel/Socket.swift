@@ -110,9 +110,6 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         if let bytes = options.receiveBufferBytes, options.receiveBufferScope == .allAddresses || address.isLocal {
             try set(SOL_SOCKET, SO_RCVBUF, bytes / 2, counts: &counts)
         }
-        if options.receiveLowWaterBytes != 1 {
-            try set(SOL_SOCKET, SO_RCVLOWAT, options.receiveLowWaterBytes, counts: &counts)
-        }
         if options.noDelay { try set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, counts: &counts) }
         if let bytes = options.notSentLowWaterBytes {
             try set(Int32(IPPROTO_TCP), CK_TCP_NOTSENT_LOWAT, bytes, counts: &counts)

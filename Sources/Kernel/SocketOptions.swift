@@ -14,7 +14,8 @@ public struct SocketOptions: Sendable, Equatable {
     public var receiveBufferScope = Scope.localAddresses
     /// The effective send buffer, bytes; nil lets the kernel tune it. Nil: TCP_NOTSENT_LOWAT already bounds what waits.
     public var sendBufferBytes: Int?
-    /// SO_RCVLOWAT, bytes. 1: a higher mark saves wake-ups in pure bulk but holds back every small message.
+    /// SO_RCVLOWAT during bulk transfer, bytes. 1: a higher mark (128 KiB) saves wake-ups in pure bulk, but makes small messages that come between wait
+    /// for more. It is set only after several large receives in a row, and given up when nothing came for 200 us.
     public var receiveLowWaterBytes = 1
     /// SO_REUSEADDR on listeners. On: a restart must not wait for old connections to time out.
     public var reuseAddress = true
@@ -40,7 +41,7 @@ public struct SocketOptions: Sendable, Equatable {
             ("SO_RCVBUF effective", text(receiveBufferBytes), "bounds the far end's queue"),
             ("SO_RCVBUF scope", receiveBufferScope.rawValue, "a fixed buffer caps throughput over long paths"),
             ("SO_SNDBUF effective", text(sendBufferBytes), "TCP_NOTSENT_LOWAT bounds what waits"),
-            ("SO_RCVLOWAT", text(receiveLowWaterBytes), "a higher mark holds back small messages"),
+            ("SO_RCVLOWAT in bulk", text(receiveLowWaterBytes), "a higher mark holds back small messages"),
             ("SO_REUSEADDR", reuseAddress ? "on" : "off", "a restart must not wait for old connections"),
             ("SO_REUSEPORT", reusePort ? "on" : "off", "on for one listener per loop"),
             ("SO_LINGER", text(lingerSeconds), "0 makes close send a reset"),

@@ -31,6 +31,7 @@ public final class EpollBackend: Backend {
         let socket: Socket
         var generation: UInt32
         var flags: Flags
+        var mark = LowWaterMarks.State()
     }
 
     private struct ListenerSetup {
@@ -55,6 +56,7 @@ public final class EpollBackend: Backend {
     /// Sockets that had bytes when the pool had no block.
     private var starved = RingQueue<Token>(capacity: 16)
     private var storage = ReceiveStorage()
+    private var marks = LowWaterMarks()
     private var lastGeneration: UInt32 = 0
     /// Every index below this has been used at least once.
     private var indexEnd = 0
@@ -132,7 +134,9 @@ public final class EpollBackend: Backend {
                 throw error
             }
             // Also when it connected at once: the first event then says so, and the caller hears of it in one way only.
-            return try insert(socket, .connecting, interest: .stream)
+            let token = try insert(socket, .connecting, interest: .stream)
+            slots[token.index].mark = LowWaterMarks.State(options)
+            return token
         } catch {
             throw ChannelError(error)
         }
@@ -191,6 +195,7 @@ public final class EpollBackend: Backend {
         if slot.flags.contains(.listening), let setup = listeners.removeValue(forKey: token), case .unix(let path) = setup.address {
             Socket.removePath(path)
         }
+        marks.forget(token, slot.mark)
         slots[token.index].generation = 0
         slots.remove(token.index)
         slot.socket.close(counts: &counts)
@@ -219,10 +224,11 @@ public final class EpollBackend: Backend {
     public func reap(timeoutNanoseconds: UInt64?, client: any BackendClient) -> Int {
         let count: Int
         do throws(Errno) {
-            count = try epoll.wait(timeoutNanoseconds: timeoutNanoseconds, counts: &counts)
+            count = try epoll.wait(timeoutNanoseconds: marks.bounded(timeoutNanoseconds), counts: &counts)
         } catch {
             fatalError("the loop cannot wait: \(error)")
         }
+        if count == 0, timeoutNanoseconds != 0 { lowerMarks() }
         for index in 0..<count { handle(epoll.event(index), client) }
         if pool.outstanding < pool.blocksMax {
             while let token = starved.pop() { ready.push(token) }
@@ -236,6 +242,10 @@ public final class EpollBackend: Backend {
             serve(token, client)
         }
         return count + turn
+    }
+
+    private func lowerMarks() {
+        marks.lowerAll(&counts) { slots[$0.index].mark.isRaised = false }
     }
 
     private func handle(_ event: Epoll.Event, _ client: any BackendClient) {
@@ -302,6 +312,7 @@ public final class EpollBackend: Backend {
         if count < room.count, !slots[token.index].flags.contains(.hungUp) {
             slots[token.index].flags.remove(.readable)
         }
+        marks.note(count, &slots[token.index].mark, token, slots[token.index].socket, &counts)
         enqueue(token)
         let end = room.lowerBound + count
         client.backendReceived(token, block, room.lowerBound..<end)
@@ -318,6 +329,7 @@ public final class EpollBackend: Backend {
                 }
                 tune(socket, setup, remote)
                 let token = try insert(socket, [], interest: .stream)
+                slots[token.index].mark = LowWaterMarks.State(setup.options)
                 client.backendAccepted(token, from: remote, by: listener)
             } catch {
                 // The connection was gone before it was accepted: the next one may be well.

@@ -40,6 +40,7 @@ extension UringBackend {
         if !completion.hasMore { slots[index].flags.subtract([.armed, .canceling]) }
         if let count = completion.value, count > 0, let block, let id = completion.bufferID {
             counts.bytesReceived &+= UInt64(count)
+            if isOpen(token) { marks.note(count, &slots[index].mark, token, slots[index].socket, &counts) }
             deliver(token, block, count, id, client)
         } else {
             if let block, let id = completion.bufferID { giveBack(block, id) }
@@ -185,7 +186,9 @@ extension UringBackend {
         do throws(Errno) {
             let remote = try socket.remoteAddress()
             try socket.tuneAccepted(setup.options, from: remote, listeningOn: setup.address, counts: &counts)
-            client.backendAccepted(insert(socket, []), from: remote, by: listener)
+            let token = insert(socket, [])
+            slots[token.index].mark = LowWaterMarks.State(setup.options)
+            client.backendAccepted(token, from: remote, by: listener)
         } catch {
             // The connection was gone before it was accepted.
             socket.close(counts: &counts)

@@ -38,6 +38,7 @@ public final class UringBackend: Backend {
         var generation: UInt32
         var flags: Flags
         var inFlight: UInt16 = 0
+        var mark = LowWaterMarks.State()
     }
 
     /// What an operation was; the low byte of its tag.
@@ -85,6 +86,7 @@ public final class UringBackend: Backend {
     var vacantBuffers: [Int]
     /// Where small receives are copied when the pool is short.
     var storage = ReceiveStorage()
+    var marks = LowWaterMarks()
     private var isEnabled = false
     private var isShutDown = false
 
@@ -184,6 +186,7 @@ public final class UringBackend: Backend {
                 throw error
             }
             let token = insert(socket, [])
+            slots[token.index].mark = LowWaterMarks.State(options)
             ring.poll(socket.descriptor, .writable, tag: Self.tag(token, .connect), counts: &counts)
             slots[token.index].inFlight += 1
             return token
@@ -245,6 +248,7 @@ public final class UringBackend: Backend {
         guard isOpen(token) else { return }
         let slot = slots[token.index]
         slots[token.index].flags.insert(.closing)
+        marks.forget(token, slot.mark)
         held[token.index] = nil
         sendFailures[token.index] = nil
         if slot.flags.contains(.listening) {
@@ -271,8 +275,9 @@ public final class UringBackend: Backend {
         fillBuffers()
         rearmStarved()
         let delivered = deliverHeld(client)
-        enter(timeoutNanoseconds: delivered > 0 ? 0 : timeoutNanoseconds)
+        enter(timeoutNanoseconds: delivered > 0 ? 0 : marks.bounded(timeoutNanoseconds))
         var events = delivered
+        if events == 0, timeoutNanoseconds != 0, !ring.hasCompletions { lowerMarks() }
         while events < Self.eventsPerReapMax, let completion = ring.next() {
             events += 1
             handle(completion, client)
@@ -311,6 +316,10 @@ public final class UringBackend: Backend {
             slots[token.index].flags.remove(.starved)
             arm(token)
         }
+    }
+
+    private func lowerMarks() {
+        marks.lowerAll(&counts) { slots[$0.index].mark.isRaised = false }
     }
 
     func watchWakerAgain() {

@@ -238,6 +238,36 @@ import TestSupport
         loop.finish()
     }
 
+    /// A raised receive mark does not hold back the short end of a bulk transfer, nor what comes after it.
+    @Test(arguments: BackendKind.real)
+    func raisedReceiveMark(_ kind: BackendKind) throws {
+        let loop = try kind.makeLoop()
+        var options = SocketOptions()
+        options.receiveLowWaterBytes = 128 << 10
+        let pair = try loop.makePair(options)
+        let pattern = PatternBytes(seed: 2)
+        var marks: Set<Int> = []
+        pair.server.onReceived = { server, _, _ in
+            if let settings = loop.settings(of: server.channel) { marks.insert(settings.receiveLowWaterBytes) }
+        }
+        loop.become {
+            pair.server.channel.start(pair.server)
+            pair.client.channel.start(pair.client)
+        }
+        var total = 0
+        for round in 0..<20 {
+            loop.become {
+                for part in 0..<200 { pair.client.queue(pattern.slice(at: part, count: 65_521)) }
+                pair.client.queue(pattern.slice(at: 0, count: 100))
+            }
+            total += 200 * 65_521 + 100
+            loop.wait("round \(round)") { pair.server.bytesReceived == total }
+        }
+        #expect(marks.contains(128 << 10), "the mark was never raised")
+        #expect(loop.become { loop.settings(of: pair.server.channel)?.receiveLowWaterBytes } != nil)
+        loop.finish()
+    }
+
     @Test(arguments: BackendKind.real)
     func unixSockets(_ kind: BackendKind) throws {
         let loop = try kind.makeLoop()
