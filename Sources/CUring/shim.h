@@ -17,6 +17,10 @@
 
 #define CU_BUFFER_GROUP 0
 
+/* Newer than liburing 2.3: a provided buffer is filled bit by bit, by many receives (Linux 6.12). */
+#define CU_BUFFERS_INCREMENTAL 2
+#define CU_COMPLETION_BUFFER_MORE (1u << 4)
+
 enum cu_mode { CU_MODE_DEFERRED, CU_MODE_COOPERATIVE, CU_MODE_PLAIN };
 
 struct cu_ring {
@@ -24,6 +28,7 @@ struct cu_ring {
     struct io_uring_buf_ring *buffers;
     unsigned buffer_count;
     unsigned buffers_staged;
+    int buffers_are_incremental;
     /* One message header for each submission queue entry: the kernel has read it when it has taken the entry. */
     struct msghdr *messages;
 };
@@ -78,7 +83,13 @@ static inline int cu_register_buffers(struct cu_ring *ring, unsigned count) {
     registration.ring_addr = (uint64_t)(uintptr_t)memory;
     registration.ring_entries = count;
     registration.bgid = CU_BUFFER_GROUP;
+    registration.pad = CU_BUFFERS_INCREMENTAL; /* named flags in newer headers */
     int result = io_uring_register_buf_ring(&ring->ring, &registration, 0);
+    ring->buffers_are_incremental = result == 0;
+    if (result == -EINVAL) {
+        registration.pad = 0;
+        result = io_uring_register_buf_ring(&ring->ring, &registration, 0);
+    }
     if (result < 0) {
         free(memory);
         return result;

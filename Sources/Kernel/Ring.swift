@@ -29,12 +29,20 @@ import Glibc
 
         /// The operation goes on and will complete again.
         public var hasMore: Bool { flags & IORING_CQE_F_MORE != 0 }
-        /// The provided buffer that was filled.
-        public var bufferID: Int? { flags & IORING_CQE_F_BUFFER != 0 ? Int(flags >> UInt32(IORING_CQE_BUFFER_SHIFT)) : nil }
+        /// The provided buffer that bytes were put into.
+        var bufferID: Int? { flags & IORING_CQE_F_BUFFER != 0 ? Int(flags >> UInt32(IORING_CQE_BUFFER_SHIFT)) : nil }
         public var isCanceled: Bool { result == -ECANCELED }
         public var isOutOfBuffers: Bool { result == -ENOBUFS }
 
         public func error(_ call: String) -> Errno? { result < 0 ? Errno(-result, call) : nil }
+    }
+
+    /// Bytes that a receive put into a provided buffer.
+    @safe public struct Filled {
+        public let block: Block
+        public let range: Range<Int>
+        /// The buffer that the kernel is done with, for ``Ring/provideAgain(_:)``; nil when more will come into it.
+        public let doneID: Int?
     }
 
     /// What a poll waits for; errors and hang-ups are always reported.
@@ -48,6 +56,8 @@ import Glibc
     public let mode: Mode
     private let ring: UnsafeMutablePointer<cu_ring>
     private var provided: [Block?] = []
+    /// Bytes at the beginning of each buffer that have been filled already.
+    private var filledBytes: [Int] = []
     private var isEnabled = false
     /// Operations that found the submission queue full before the ring was enabled.
     private var backlog: [Preparation] = unsafe []
@@ -82,7 +92,11 @@ import Glibc
         let result = unsafe cu_register_buffers(ring, UInt32(count))
         if result < 0 { throw Errno(-result, "io_uring_register") }
         provided = Array(repeating: nil, count: count)
+        filledBytes = Array(repeating: 0, count: count)
     }
+
+    /// Whether many small receives share one buffer (Linux 6.12); otherwise each takes a whole one.
+    public var sharesBuffers: Bool { unsafe ring.pointee.buffers_are_incremental != 0 }
 
     /// Gives the whole of `block` to the kernel as buffer `id`; it may be filled from the next ``enter(timeoutNanoseconds:counts:)`` on.
     public mutating func provide(_ block: Block, id: Int) {
@@ -91,19 +105,38 @@ import Glibc
             unsafe cu_stage_buffer(ring, memory.baseAddress, UInt32(memory.count), UInt16(id))
         }
         provided[id] = block
+        filledBytes[id] = 0
         providedCount += 1
     }
 
-    /// The block that was filled as buffer `id`, which is then vacant.
-    public mutating func takeBuffer(_ id: Int) -> Block? {
-        guard id < provided.count, let block = provided[id].take() else { return nil }
-        providedCount -= 1
-        return block
+    /// The bytes of a completed receive, or nil when it brought none.
+    public mutating func filled(_ completion: Completion) -> Filled? {
+        guard let id = completion.bufferID, id < provided.count, let block = provided[id] else { return nil }
+        let count = completion.value ?? 0
+        // A receive that brought nothing has left a shared buffer as it was, and used up a whole one.
+        let isDone = !sharesBuffers || (count > 0 && completion.flags & CU_COMPLETION_BUFFER_MORE == 0)
+        let start = filledBytes[id]
+        let range = start..<start + count
+        precondition(range.upperBound <= block.capacity, "the kernel filled more than it was given")
+        filledBytes[id] = range.upperBound
+        if isDone { providedCount -= 1 }
+        return Filled(block: block, range: range, doneID: isDone ? id : nil)
+    }
+
+    /// Gives the block of a buffer that the kernel is done with to it once more, unless somebody has kept a part of it. Then the buffer is vacant, and the answer false.
+    ///
+    /// The ``Filled`` that named the buffer must have been let go.
+    public mutating func provideAgain(_ id: Int) -> Bool {
+        let isUnshared = isKnownUniquelyReferenced(&provided[id])
+        guard let block = provided[id].take(), isUnshared else { return false }
+        provide(block, id: id)
+        return true
     }
 
     /// Takes all blocks back. No receive may be in flight.
     public mutating func takeAllBuffers() {
-        for id in provided.indices { _ = takeBuffer(id) }
+        for id in provided.indices { provided[id] = nil }
+        providedCount = 0
     }
 
     // MARK: Preparing

@@ -43,8 +43,6 @@ public protocol Backend: AnyObject {
     /// The name users know it by.
     var name: String { get }
     var counts: SyscallCounts { get }
-    /// Received bytes that were copied once more before they were delivered.
-    var bytesCopied: UInt64 { get }
     /// The time this backend lives in: the machine's, or a simulation's.
     var now: UInt64 { get }
     var waker: any Waker { get }

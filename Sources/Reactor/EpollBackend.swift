@@ -45,7 +45,6 @@ public final class EpollBackend: Backend {
     public let name = "epoll"
     public private(set) var counts = SyscallCounts()
     public var waker: any Waker { eventWaker }
-    public let bytesCopied: UInt64 = 0
 
     private let pool: BlockPool
     private let eventWaker: EventWaker

@@ -323,9 +323,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         return counts
     }
 
-    /// Received bytes that the backend copied before it delivered them, to keep small receives from pinning large blocks.
-    public var bytesCopied: UInt64 { backend.bytesCopied }
-
     public var turnCounts: TurnCounts {
         var counts = turnCountsSoFar
         counts.submissions = inbox.submissions

@@ -60,7 +60,7 @@ extension UringBackend {
         try ring.enter(timeoutNanoseconds: probeTimeoutNanoseconds, counts: &counts)
         guard let completion = ring.next() else { throw .init(Errno.timedOut, "io_uring_enter") }
         if let error = completion.error("recv (multishot)") { throw error }
-        guard completion.value == 1, completion.bufferID == 0, completion.hasMore else {
+        guard completion.value == 1, completion.hasMore, ring.filled(completion)?.range == 0..<1 else {
             throw Errno(Errno.notSupported, "recv (multishot)")
         }
         return ring.mode

@@ -23,7 +23,7 @@ extension UringBackend {
 
     /// During the shutdown nobody hears of anything; only the books are kept.
     func handleAfterEnd(_ completion: Ring.Completion) {
-        if let id = completion.bufferID { _ = ring.takeBuffer(id) }
+        _ = ring.filled(completion)
         let operation = Operation(rawValue: completion.tag & 0xff)
         let token = Self.token(completion.tag)
         if operation == .accept, let descriptor = completion.value {
@@ -36,14 +36,13 @@ extension UringBackend {
 
     private func handleReceive(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
         let index = token.index
-        let block = completion.bufferID.flatMap { ring.takeBuffer($0) }
         if !completion.hasMore { slots[index].flags.subtract([.armed, .canceling]) }
-        if let count = completion.value, count > 0, let block, let id = completion.bufferID {
+        if let count = completion.value, count > 0 {
             counts.bytesReceived &+= UInt64(count)
-            if isOpen(token) { marks.note(count, &slots[index].mark, token, slots[index].socket, &counts) }
-            deliver(token, block, count, id, client)
+            // In a call of its own: when it returns, only a handler can still hold the block.
+            if let id = deliver(token, completion, client) { provideAgain(id) }
         } else {
-            if let block, let id = completion.bufferID { giveBack(block, id) }
+            if let id = ring.filled(completion)?.doneID { provideAgain(id) }
             if completion.value != nil {
                 end(token, client)
             } else if completion.isOutOfBuffers {
@@ -59,51 +58,25 @@ extension UringBackend {
         }
     }
 
-    private func deliver(_ token: Token, _ block: consuming Block, _ count: Int, _ id: Int, _ client: any BackendClient) {
+    /// Returns the buffer that the kernel is done with, if it is.
+    private func deliver(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) -> Int? {
+        guard let filled = ring.filled(completion) else { return nil }
         let flags = slots[token.index].flags
-        if flags.contains(.closing) {
-            giveBack(block, id)
-        } else if flags.contains(.receiving), !flags.contains(.resumed) {
-            if isPoolShort, count <= block.capacity / 4, copyAndDeliver(token, block, count, client) {
-                giveBack(block, id)
-            } else {
-                client.backendReceived(token, block, 0..<count)
-                giveBack(block, id)
-            }
+        if flags.contains(.closing) { return filled.doneID }
+        marks.note(filled.range.count, &slots[token.index].mark, token, slots[token.index].socket, &counts)
+        if flags.contains(.receiving), !flags.contains(.resumed) {
+            client.backendReceived(token, filled.block, filled.range)
         } else {
-            held[token.index, default: Held()].slices.append(Slice(block, 0..<count))
-            vacantBuffers.append(id)
-            fillBuffers()
+            held[token.index, default: Held()].slices.append(Slice(filled.block, filled.range))
         }
+        return filled.doneID
     }
 
-    /// A handler that keeps slices pins a whole block with each, however little it holds. When that has taken most of the pool, small receives are copied
-    /// together into shared blocks.
-    private var isPoolShort: Bool { pool.outstanding > pool.blocksMax / 2 + vacantBuffers.count }
-
-    private func copyAndDeliver(_ token: Token, _ block: Block, _ count: Int, _ client: any BackendClient) -> Bool {
-        guard let shared = storage.take(from: pool) else { return false }
-        let start = storage.start
-        guard start + count <= shared.capacity else {
-            storage.giveBack(shared, filledTo: start)
-            return false
-        }
-        shared.copy(block.bytes(0..<count), at: start)
-        bytesCopied &+= UInt64(count)
-        client.backendReceived(token, shared, start..<start + count)
-        storage.giveBack(shared, filledTo: start + count)
-        return true
-    }
-
-    /// Provides the block again when nobody kept it, and another one otherwise.
-    private func giveBack(_ filled: consuming Block, _ id: Int) {
-        var block = filled
-        if isKnownUniquelyReferenced(&block) {
-            ring.provide(block, id: id)
-        } else {
-            vacantBuffers.append(id)
-            fillBuffers()
-        }
+    /// When a part of the block was kept, another block takes its place.
+    private func provideAgain(_ id: Int) {
+        if ring.provideAgain(id) { return }
+        vacantBuffers.append(id)
+        fillBuffers()
     }
 
     private func starve(_ token: Token) {

@@ -3,8 +3,9 @@ public import Kernel
 
 /// The completion shape on io_uring.
 ///
-/// A socket has one receive that completes again and again, each time with one of a few blocks that all sockets share; a block goes back to the kernel when its
-/// handler kept nothing, and is replaced by a fresh one from the pool when it did. A send is one operation, of which a socket has one at a time. Operations are
+/// A socket has one receive that completes again and again, each time with a part of one of a few blocks that all sockets share. A block that is full goes back to
+/// the kernel when no handler kept a part of it, and is replaced by a fresh one from the pool when one did. (Before Linux 6.12 a receive takes a
+/// whole block, however little it brings.) A send is one operation, of which a socket has one at a time. Operations are
 /// handed over together with the wait, so a turn is one system call.
 ///
 /// Pausing cancels the receive; what had completed by then is held for ``startReceiving(_:)``. Closing cancels everything and gives the
@@ -66,7 +67,6 @@ public final class UringBackend: Backend {
     public let name = "io_uring"
     public internal(set) var counts = SyscallCounts()
     public var waker: any Waker { eventWaker }
-    public internal(set) var bytesCopied: UInt64 = 0
 
     let pool: BlockPool
     let eventWaker: EventWaker
@@ -84,8 +84,6 @@ public final class UringBackend: Backend {
     var starved: [Token] = []
     /// Buffers that have no block.
     var vacantBuffers: [Int]
-    /// Where small receives are copied when the pool is short.
-    var storage = ReceiveStorage()
     var marks = LowWaterMarks()
     private var isEnabled = false
     private var isShutDown = false
@@ -338,7 +336,6 @@ public final class UringBackend: Backend {
             slots[index].inFlight = 0
             vacateIfDone(Token(index: index, generation: slots[index].generation))
         }
-        storage.removeAll()
     }
 
     /// Waits until the kernel holds no memory of ours: everything is being cancelled, so that is soon. False when this thread cannot find out.

@@ -75,7 +75,6 @@ public final class SimulatedBackend: Backend {
     }
 
     public let name = "simulated"
-    public let bytesCopied: UInt64 = 0
     public private(set) var counts = SyscallCounts()
     public private(set) var now: UInt64 = 1_000_000_000
     public let waker: any Waker = NoWaker()
