@@ -14,17 +14,39 @@ public import Glibc
 /// referenced payload is kept alive by its frame.
 @safe public struct Gather: ~Copyable {
     /// A frame that has been appended and not yet wholly written.
-    @safe public struct Frame {
+    @safe public struct Frame: ~Copyable {
         /// Whatever the muxer needs to take the frame back.
         public let tag: UInt64
-        /// The payload, or nil for a control frame.
-        public let payload: Slice?
-        @usableFromInline let end: UInt64
+        @usableFromInline let raw: RawSlice?
 
-        @inlinable init(tag: UInt64, payload: consuming Slice?, end: UInt64) {
+        init(tag: UInt64, raw: RawSlice?) {
             self.tag = tag
-            self.payload = payload
+            self.raw = raw
+        }
+
+        deinit { raw?.release() }
+
+        /// Length of the payload; 0 for a control frame.
+        public var payloadByteCount: Int { raw.map { Int($0.length) } ?? 0 }
+
+        /// The payload, or nil for a control frame.
+        public consuming func takePayload() -> QueuedSlice? {
+            let raw = raw
+            discard self
+            return raw.map { QueuedSlice(raw: $0) }
+        }
+    }
+
+    /// The note of a frame: plain words, so that appending and dropping one is a store and a test.
+    @safe @usableFromInline struct Note: BitwiseCopyable {
+        @usableFromInline let tag: UInt64
+        @usableFromInline let end: UInt64
+        @usableFromInline let payload: RawSlice?
+
+        @inlinable init(tag: UInt64, end: UInt64, payload: RawSlice?) {
+            self.tag = tag
             self.end = end
+            self.payload = payload
         }
     }
 
@@ -45,7 +67,7 @@ public import Glibc
     @usableFromInline let vectorsCapacity: Int
     @usableFromInline var vectorsHead = 0
     @usableFromInline var vectorsUsed = 0
-    @usableFromInline var frames: UnsafeMutablePointer<Frame>
+    @usableFromInline var frames: UnsafeMutablePointer<Note>
     @usableFromInline var framesCapacity: Int
     @usableFromInline var framesHead = 0
     @usableFromInline var framesUsed = 0
@@ -72,7 +94,7 @@ public import Glibc
     }
 
     deinit {
-        unsafe (frames + framesHead).deinitialize(count: framesUsed - framesHead)
+        for index in framesHead..<framesUsed { unsafe frames[index].payload?.release() }
         unsafe frames.deallocate()
         unsafe vectors.deallocate()
         unsafe arena.deallocate()
@@ -127,7 +149,7 @@ public import Glibc
 
     /// Ends a control frame: all its bytes have been appended.
     @inlinable public mutating func endFrame(tag: UInt64) {
-        pushFrame(Frame(tag: tag, payload: nil, end: appended))
+        pushFrame(Note(tag: tag, end: appended, payload: nil))
     }
 
     /// Appends bytes that stand for themselves, such as a greeting, as one frame that stays.
@@ -150,38 +172,43 @@ public import Glibc
     @usableFromInline static var pinned: UInt64 { .max }
 
     /// Appends `payload` behind the header and ends the frame. `tag` must not be all ones.
-    @inlinable public mutating func endFrame(tag: UInt64, payload: consuming Slice) {
-        let count = payload.count
+    @inlinable public mutating func endFrame(tag: UInt64, payload: consuming QueuedSlice) {
+        let raw = payload.take()
+        let count = Int(raw.length)
         if count < copyThreshold {
             precondition(arenaUsed + count <= arenaCapacity, "the gather is full")
-            unsafe (arena + arenaUsed).copyMemory(from: payload.block.base + Int(payload.start), byteCount: count)
+            unsafe (arena + arenaUsed).copyMemory(from: raw.base, byteCount: count)
             arenaUsed += count
             copied &+= UInt64(count)
         } else {
-            reference(payload)
+            reference(raw)
         }
         appended &+= UInt64(count)
-        pushFrame(Frame(tag: tag, payload: payload, end: appended))
+        pushFrame(Note(tag: tag, end: appended, payload: raw))
     }
 
-    @usableFromInline mutating func reference(_ payload: borrowing Slice) {
+    /// The same for a slice of the caller's.
+    public mutating func endFrame(tag: UInt64, payload: consuming Slice) {
+        endFrame(tag: tag, payload: QueuedSlice(payload))
+    }
+
+    @usableFromInline mutating func reference(_ payload: RawSlice) {
         coverArena()
         precondition(vectorsUsed < vectorsCapacity, "the gather is full")
-        let base = unsafe payload.block.base + Int(payload.start)
-        unsafe (vectors + vectorsUsed).initialize(to: iovec(iov_base: base, iov_len: payload.count))
+        unsafe (vectors + vectorsUsed).initialize(to: iovec(iov_base: payload.base, iov_len: Int(payload.length)))
         vectorsUsed += 1
     }
 
-    @inlinable mutating func pushFrame(_ frame: consuming Frame) {
+    @inlinable mutating func pushFrame(_ note: Note) {
         if framesUsed == framesCapacity { makeFrameRoom() }
-        unsafe (frames + framesUsed).initialize(to: frame)
+        unsafe (frames + framesUsed).initialize(to: note)
         framesUsed += 1
     }
 
     @usableFromInline mutating func makeFrameRoom() {
         let live = framesUsed - framesHead
         let capacity = live * 2 > framesCapacity ? framesCapacity * 2 : framesCapacity
-        let larger = UnsafeMutablePointer<Frame>.allocate(capacity: capacity)
+        let larger = UnsafeMutablePointer<Note>.allocate(capacity: capacity)
         unsafe larger.moveInitialize(from: frames + framesHead, count: live)
         unsafe frames.deallocate()
         unsafe frames = larger
@@ -231,9 +258,9 @@ public import Glibc
         var dropped = framesHead
         while dropped < framesUsed, unsafe frames[dropped].end <= written {
             unsafe firstFrameStart = frames[dropped].end
+            unsafe frames[dropped].payload?.release()
             dropped += 1
         }
-        unsafe (frames + framesHead).deinitialize(count: dropped - framesHead)
         framesHead = dropped
         if isEmpty { rewind() }
     }
@@ -246,7 +273,8 @@ public import Glibc
         guard start >= written else { return nil }
         framesUsed -= 1
         appended = start
-        return unsafe (frames + framesUsed).move()
+        let note = unsafe frames[framesUsed]
+        return Frame(tag: note.tag, raw: note.payload)
     }
 
     /// Drops the bytes of frames that were taken back; what remains of a frame that was begun moves to the front of the arena.

@@ -12,13 +12,13 @@
     @usableFromInline var used = 0
 
     /// - Parameter capacity: room to begin with, in elements.
-    public init(capacity: Int = 16) {
+    @inlinable public init(capacity: Int = 16) {
         self.capacity = max(capacity, 1)
         unsafe elements = .allocate(capacity: self.capacity)
         freePlaces = Stack()
     }
 
-    deinit { unsafe elements.deallocate() }
+    @inlinable deinit { unsafe elements.deallocate() }
 
     /// Live elements.
     @inlinable public var count: Int { used - freePlaces.count }
@@ -26,7 +26,7 @@
     @inlinable public var places: Int { used }
 
     /// Puts `element` into a free place and returns its index.
-    public mutating func insert(_ element: Element) -> Int {
+    @inlinable public mutating func insert(_ element: Element) -> Int {
         if let place = freePlaces.pop() {
             unsafe elements[Int(place)] = element
             return Int(place)
@@ -39,7 +39,7 @@
     }
 
     /// Frees the place `index`. The element's last value stays readable until the place is used again.
-    public mutating func remove(_ index: Int) {
+    @inlinable public mutating func remove(_ index: Int) {
         precondition(index >= 0 && index < used, "no such place in the slab")
         freePlaces.push(UInt32(truncatingIfNeeded: index))
     }
@@ -55,7 +55,7 @@
         }
     }
 
-    private mutating func grow() {
+    @usableFromInline mutating func grow() {
         let larger = UnsafeMutablePointer<Element>.allocate(capacity: capacity * 2)
         unsafe larger.moveInitialize(from: elements, count: used)
         unsafe elements.deallocate()
@@ -70,12 +70,12 @@
     @usableFromInline var capacity: Int
     @usableFromInline var used = 0
 
-    public init(capacity: Int = 8) {
+    @inlinable public init(capacity: Int = 8) {
         self.capacity = max(capacity, 1)
         unsafe elements = .allocate(capacity: self.capacity)
     }
 
-    deinit { unsafe elements.deallocate() }
+    @inlinable deinit { unsafe elements.deallocate() }
 
     @inlinable public var count: Int { used }
     @inlinable public var isEmpty: Bool { used == 0 }
@@ -123,14 +123,14 @@
     @usableFromInline var head = 0
     @usableFromInline var used = 0
 
-    public init(capacity: Int = 16) {
+    @inlinable public init(capacity: Int = 16) {
         var size = 1
         while size < capacity { size *= 2 }
         self.capacity = size
         unsafe elements = .allocate(capacity: size)
     }
 
-    deinit { unsafe elements.deallocate() }
+    @inlinable deinit { unsafe elements.deallocate() }
 
     @inlinable public var count: Int { used }
     @inlinable public var isEmpty: Bool { used == 0 }

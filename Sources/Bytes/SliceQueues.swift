@@ -15,10 +15,10 @@
         @usableFromInline var none: UInt32 { .max }
     }
 
-    @usableFromInline struct Entry {
-        @usableFromInline var slice: Slice
+    @usableFromInline struct Entry: BitwiseCopyable {
+        @usableFromInline var slice: RawSlice
         @usableFromInline var next: UInt32
-        @inlinable init(slice: consuming Slice, next: UInt32) {
+        @inlinable init(slice: RawSlice, next: UInt32) {
             self.slice = slice
             self.next = next
         }
@@ -39,14 +39,14 @@
         // Entries still queued hold slices: exactly the places that are not free.
         var isFree = [Bool](repeating: false, count: places)
         for index in 0..<freePlaces.count { isFree[Int(freePlaces[index])] = true }
-        for place in 0..<places where !isFree[place] { unsafe (entries + place).deinitialize(count: 1) }
+        for place in 0..<places where !isFree[place] { unsafe entries[place].slice.release() }
         unsafe entries.deallocate()
     }
 
     /// Entries on all queues.
     public var count: Int { places - freePlaces.count }
 
-    @usableFromInline mutating func place(_ slice: consuming Slice, next: UInt32) -> UInt32 {
+    @inlinable mutating func place(_ slice: RawSlice, next: UInt32) -> UInt32 {
         let index: Int
         if let free = freePlaces.pop() {
             index = Int(free)
@@ -61,7 +61,7 @@
 
     /// Queues `slice` last.
     @inlinable public mutating func push(_ slice: consuming Slice, on fifo: inout Fifo) {
-        let index = place(slice, next: fifo.none)
+        let index = place(QueuedSlice(slice).take(), next: fifo.none)
         if fifo.head == fifo.none {
             fifo.head = index
         } else {
@@ -72,8 +72,8 @@
     }
 
     /// Queues `slice` first: it was taken and could not be sent.
-    @inlinable public mutating func pushFront(_ slice: consuming Slice, on fifo: inout Fifo) {
-        let index = place(slice, next: fifo.head)
+    @inlinable public mutating func pushFront(_ slice: consuming QueuedSlice, on fifo: inout Fifo) {
+        let index = place(slice.take(), next: fifo.head)
         if fifo.head == fifo.none { fifo.tail = index }
         fifo.head = index
     }
@@ -85,22 +85,22 @@
     }
 
     /// Takes the first slice. The queue must not be empty.
-    @inlinable public mutating func popFront(_ fifo: inout Fifo) -> Slice {
+    @inlinable public mutating func popFront(_ fifo: inout Fifo) -> QueuedSlice {
         precondition(Int(fifo.head) < places, "the queue is empty")
         let index = fifo.head
-        let entry = unsafe (entries + Int(index)).move()
+        let entry = unsafe entries[Int(index)]
         fifo.head = entry.next
         if fifo.head == fifo.none { fifo.tail = fifo.none }
         freePlaces.push(index)
-        return entry.slice
+        return QueuedSlice(raw: entry.slice)
     }
 
     /// Takes the first `byteCount` bytes of the first slice and leaves the rest in front.
-    @inlinable public mutating func splitFront(_ fifo: inout Fifo, byteCount: Int) -> Slice {
+    @inlinable public mutating func splitFront(_ fifo: inout Fifo, byteCount: Int) -> QueuedSlice {
         precondition(Int(fifo.head) < places, "the queue is empty")
         let whole = unsafe entries[Int(fifo.head)].slice
-        unsafe entries[Int(fifo.head)].slice = whole.dropFirst(byteCount)
-        return whole.prefix(byteCount)
+        unsafe entries[Int(fifo.head)].slice = whole.dropped(first: byteCount)
+        return QueuedSlice(raw: whole.split(prefix: byteCount))
     }
 
     /// Empties the queue; its slices are let go.
@@ -110,8 +110,7 @@
 
     @usableFromInline mutating func grow() {
         let larger = UnsafeMutablePointer<Entry>.allocate(capacity: capacity * 2)
-        // Bitwise: some places are free and hold nothing, so a typed move would be wrong.
-        unsafe UnsafeMutableRawPointer(larger).copyMemory(from: entries, byteCount: places * MemoryLayout<Entry>.stride)
+        unsafe larger.moveInitialize(from: entries, count: places)
         unsafe entries.deallocate()
         unsafe entries = larger
         capacity *= 2

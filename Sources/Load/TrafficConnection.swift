@@ -27,6 +27,7 @@ final class TrafficConnection: StreamHandler {
         // What one read brought, told to the recorder once.
         var batchBytes = 0
         var batchMessages = 0
+        var longestSilence: Nanoseconds = 0
     }
 
     private var lanes: Stack<Lane> {
@@ -218,8 +219,18 @@ final class TrafficConnection: StreamHandler {
             }
         }
         state.value.batchBytes += range.count
-        lanes[place].heardAt = shard.noteHeard(lanes[place].heardAt)
+        noteHeard(place)
         return range.count
+    }
+
+    /// Remembers when bytes of the stream last arrived, and the longest time without in the window.
+    @inline(__always)
+    private func noteHeard(_ place: Int) {
+        let last = lanes[place].heardAt
+        guard last != 0 else { return }
+        let time = shard.now
+        if time &- last > state.value.longestSilence { state.value.longestSilence = time &- last }
+        lanes[place].heardAt = time
     }
 
     @inline(__always)
@@ -293,6 +304,7 @@ final class TrafficConnection: StreamHandler {
 
     /// Notes where each stream stands, so that what it receives in the window can be told.
     func beginWindow(at now: Nanoseconds) {
+        state.value.longestSilence = 0
         for place in 0..<lanes.count where lanes[place].role != .vacant {
             lanes[place].bytesAtWindow = receivedBytes(lanes[place])
             lanes[place].heardAt = now
@@ -300,6 +312,8 @@ final class TrafficConnection: StreamHandler {
     }
 
     func endWindow(into harvest: inout Harvest) {
+        harvest.noteSilence(state.value.longestSilence)
+        for place in 0..<lanes.count { lanes[place].heardAt = 0 }
         guard !shard.isEphemeral else { return }
         for place in 0..<lanes.count {
             switch lanes[place].role {

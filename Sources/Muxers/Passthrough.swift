@@ -59,7 +59,7 @@ public final class Passthrough: Muxer {
         }
 
         /// Takes up to `limit` bytes of the message in front.
-        mutating func pop(limit: Int) -> Slice {
+        mutating func pop(limit: Int) -> QueuedSlice {
             let front = queues.frontByteCount(queue)
             let payload = front <= limit ? queues.popFront(&queue) : queues.splitFront(&queue, byteCount: limit)
             queuedBytes -= payload.count
@@ -67,7 +67,7 @@ public final class Passthrough: Muxer {
             return payload
         }
 
-        mutating func takeBack(_ payload: consuming Slice) {
+        mutating func takeBack(_ payload: consuming QueuedSlice) {
             counters.sent.payloadBytes &-= UInt64(payload.count)
             // A stream that was reset meanwhile wants nothing back.
             guard case .open = state else { return }
@@ -192,7 +192,7 @@ public final class Passthrough: Muxer {
     }
 
     public func takeBack(_ frame: consuming Gather.Frame) {
-        if let payload = frame.payload { core.takeBack(payload) }
+        if let payload = frame.takePayload() { core.takeBack(payload) }
     }
 
     public func settle(events: inout EventList) {

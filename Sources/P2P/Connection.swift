@@ -70,6 +70,12 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         case ended
     }
 
+    /// What every read and write touches.
+    private struct Hot: ~Copyable {
+        var gather: Gather
+        var events = EventList(capacity: 64)
+    }
+
     public let loop: EventLoop
     public let channel: any Channel
     public let muxer: any Muxer
@@ -78,8 +84,9 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// Held until the end, which breaks the cycle with a handler that holds its connection. Not weak: an object that was ever referenced weakly
     /// pays for it in every retain.
     private var handler: (any StreamHandler)?
-    private var gather: Gather
-    private var events = EventList(capacity: 64)
+    private let hot: Owned<Hot>
+    /// Stands for the block where events carry no data.
+    private let noBlock = Block(capacity: 0)
     private var timer: LoopTimer?
     private var state = State.open
     private var isSendPending = false
@@ -108,9 +115,10 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         self.muxer = muxer
         self.handler = handler
         negotiationBytes = (UInt64(prefix.count), negotiationBytesReceived)
-        gather = Gather(arenaByteCount: limits.writeBytesMax + 64 * 1024, copyThreshold: limits.copyThresholdBytes)
+        var gather = Gather(arenaByteCount: limits.writeBytesMax + 64 * 1024, copyThreshold: limits.copyThresholdBytes)
         budget = WriteBudget(limits: limits)
         gather.appendPinned(prefix)
+        hot = Owned(Hot(gather: gather))
     }
 
     /// Begins to receive, and writes the prefix.
@@ -163,7 +171,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     }
 
     /// Payload bytes that were copied on their way in or out.
-    public var bytesCopied: UInt64 { gather.payloadBytesCopied + bytesCopiedOut }
+    public var bytesCopied: UInt64 { hot.value.gather.payloadBytesCopied + bytesCopiedOut }
 
     /// Ends the connection in order: what is queued is sent, then this side is finished, and when the far end has finished too the handler
     /// hears of the end. Streams should be closed before.
@@ -201,7 +209,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         while offset < range.upperBound && state != .ended {
             do {
                 offset += try muxer.receive(
-                    block.bytes(offset..<range.upperBound), at: offset, now: loop.now, events: &events)
+                    block.bytes(offset..<range.upperBound), at: offset, now: loop.now, events: &hot.value.events)
             } catch {
                 dispatchEvents(block)
                 return fail(.muxer(error))
@@ -218,37 +226,42 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         flush()
     }
 
-    /// Handles what the muxer reported, in order. `block` is where data events lie; nil where there can be none.
-    private func dispatchEvents(_ block: Block?) {
-        guard let handler else { return events.removeAll() }
+    /// Handles what the muxer reported, in order. `block` is where data events lie.
+    private func dispatchEvents(_ block: Block) {
+        guard let handler else { return hot.value.events.removeAll() }
         var index = 0
         // A handler may give the connection up: the rest of the batch is then nobody's.
-        while index < events.count, state != .ended {
-            let event = events[index]
+        while index < hot.value.events.count, state != .ended {
+            let event = hot.value.events[index]
             index += 1
-            switch event {
-            case .data(let stream, let offset, let count):
-                guard let block else { preconditionFailure("data without a block") }
-                let done = handler.streamReceived(stream, block, Int(offset)..<Int(offset) + Int(count), on: self)
-                if done > 0 { muxer.consume(stream, byteCount: done) }
-            case .opened(let stream): handler.streamOpened(stream, on: self)
-            case .finished(let stream): handler.streamFinished(stream, on: self)
-            case .reset(let stream, let code): handler.streamReset(stream, code: code, on: self)
-            case .closed(let stream): handler.streamClosed(stream, on: self)
-            case .writable(let stream): handler.streamWritable(stream, on: self)
-            case .canOpen: handler.connectionCanOpen(self)
-            case .roundTrip, .goAway: break
+            guard case .data(let stream, let offset, let count) = event else {
+                dispatch(event, to: handler)
+                continue
             }
+            let done = handler.streamReceived(stream, block, Int(offset)..<Int(offset) + Int(count), on: self)
+            if done > 0 { muxer.consume(stream, byteCount: done) }
         }
-        events.removeAll()
+        hot.value.events.removeAll()
+    }
+
+    private func dispatch(_ event: MuxerEvent, to handler: any StreamHandler) {
+        switch event {
+        case .data, .roundTrip, .goAway: break
+        case .opened(let stream): handler.streamOpened(stream, on: self)
+        case .finished(let stream): handler.streamFinished(stream, on: self)
+        case .reset(let stream, let code): handler.streamReset(stream, code: code, on: self)
+        case .closed(let stream): handler.streamClosed(stream, on: self)
+        case .writable(let stream): handler.streamWritable(stream, on: self)
+        case .canOpen: handler.connectionCanOpen(self)
+        }
     }
 
     public func channelEnded() {
         guard state != .ended else { return }
         hasReceivedEnd = true
         let resetsBefore = muxer.counters.streamsReset
-        muxer.receiveEnd(events: &events)
-        dispatchEvents(nil)
+        muxer.receiveEnd(events: &hot.value.events)
+        dispatchEvents(noBlock)
         handler?.connectionBatchEnded(self)
         let resets = Int(muxer.counters.streamsReset - resetsBefore)
         if resets > 0 { return end(.remoteClosed(openStreams: resets)) }
@@ -276,12 +289,12 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     private func flush() {
         guard state != .ended, !isSendPending, !isBlocked else { return }
         fill()
-        guard !gather.isEmpty else {
-            muxer.settle(events: &events)
+        guard !hot.value.gather.isEmpty else {
+            muxer.settle(events: &hot.value.events)
             dispatchOwnEvents()
             return finishWhenDone()
         }
-        switch channel.send(&gather) {
+        switch channel.send(&hot.value.gather) {
         case .complete(let byteCount):
             settle(byteCount)
         case .partial(let byteCount):
@@ -302,42 +315,42 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     /// Fills the gather up to the write budget. Producers that are told of room add to their queues meanwhile.
     private func fill() {
-        while gather.byteCount < budget.bytes, gather.hasRoom, muxer.hasOutput {
-            let before = gather.byteCount
-            muxer.transmit(into: &gather, byteLimit: budget.bytes, now: loop.now, events: &events)
-            let hadEvents = !events.isEmpty
+        while hot.value.gather.byteCount < budget.bytes, hot.value.gather.hasRoom, muxer.hasOutput {
+            let before = hot.value.gather.byteCount
+            muxer.transmit(into: &hot.value.gather, byteLimit: budget.bytes, now: loop.now, events: &hot.value.events)
+            let hadEvents = !hot.value.events.isEmpty
             dispatchOwnEvents()
-            if gather.byteCount == before && !hadEvents { break }
+            if hot.value.gather.byteCount == before && !hadEvents { break }
         }
     }
 
     /// Events of `transmit` and `settle`: what handlers queue now is part of the flush under way.
     private func dispatchOwnEvents() {
-        guard !events.isEmpty else { return }
+        guard !hot.value.events.isEmpty else { return }
         let wasScheduled = isFlushScheduled
         isFlushScheduled = true
-        dispatchEvents(nil)
+        dispatchEvents(noBlock)
         isFlushScheduled = wasScheduled
     }
 
-    /// The channel took `byteCount` bytes of the gather. Frames of which it took nothing go back to the muxer.
+    /// The channel took `byteCount` bytes of the hot.value.gather. Frames of which it took nothing go back to the muxer.
     private func settle(_ byteCount: Int) {
-        let offered = gather.byteCount
-        gather.advance(by: byteCount)
+        let offered = hot.value.gather.byteCount
+        hot.value.gather.advance(by: byteCount)
         if byteCount > 0 { writes += 1 }
         if byteCount < offered {
             if byteCount > 0 { partialWrites += 1 }
-            while let frame = gather.popUnbegun() { muxer.takeBack(frame) }
-            gather.trim()
+            while let frame = hot.value.gather.popUnbegun() { muxer.takeBack(frame) }
+            hot.value.gather.trim()
         }
         budget.adapt(offered: offered, taken: byteCount)
-        muxer.settle(events: &events)
+        muxer.settle(events: &hot.value.events)
         dispatchOwnEvents()
     }
 
     /// Ends this side once there is nothing left to say, and the connection once both sides have.
     private func finishWhenDone() {
-        guard state != .ended, gather.isEmpty, !muxer.hasOutput else { return armTimer() }
+        guard state != .ended, hot.value.gather.isEmpty, !muxer.hasOutput else { return armTimer() }
         let demand = muxer.connectionDemand
         if demand == .abort { return end(.aborted) }
         if hasReceivedEnd && state == .open && muxer.streamCount == 0 {
@@ -376,7 +389,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
             return
         }
         do {
-            try muxer.advanceTime(to: loop.now, events: &events)
+            try muxer.advanceTime(to: loop.now, events: &hot.value.events)
             dispatchOwnEvents()
             flush()
             armTimer()
@@ -387,10 +400,10 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     /// The far end broke the protocol: the muxer's farewell goes out if the channel takes it, and that is the end.
     private func fail(_ reason: ConnectionEnd) {
-        if state != .ended && !isSendPending && !isBlocked && gather.isEmpty {
-            muxer.transmit(into: &gather, byteLimit: budget.bytes, now: loop.now, events: &events)
-            events.removeAll()
-            if !gather.isEmpty { _ = channel.send(&gather) }
+        if state != .ended && !isSendPending && !isBlocked && hot.value.gather.isEmpty {
+            muxer.transmit(into: &hot.value.gather, byteLimit: budget.bytes, now: loop.now, events: &hot.value.events)
+            hot.value.events.removeAll()
+            if !hot.value.gather.isEmpty { _ = channel.send(&hot.value.gather) }
         }
         end(reason)
     }

@@ -121,12 +121,12 @@ extension MplexMachine {
             streams[index].flags.subtract([.finishSent, .finishUnsettled])
             return scheduler.takeBack(index, byteCount: 0, origin: tag.origin, &streams)
         }
-        let byteCount = frame.payload?.count ?? 0
+        let byteCount = frame.payloadByteCount
         counters.sent.dataHeaderBytes &-= tag.headerByteCount
         counters.sent.payloadBytes &-= UInt64(byteCount)
         counters.sent.dataFrames &-= 1
         // A stream that was reset meanwhile wants nothing back.
-        guard let index = stream, let payload = frame.payload else { return }
+        guard let index = stream, let payload = frame.takePayload() else { return }
         queues.pushFront(payload, on: &streams[index].queue)
         streams[index].queuedBytes += UInt32(truncatingIfNeeded: byteCount)
         scheduler.takeBack(index, byteCount: byteCount, origin: tag.origin, &streams)

@@ -188,7 +188,7 @@ extension YamuxMachine {
 
     mutating func takeBack(_ frame: consuming Gather.Frame) {
         let tag = FrameTag(bits: frame.tag)
-        let byteCount = frame.payload?.count ?? 0
+        let byteCount = frame.payloadByteCount
         let stream = streams.resolveTagged(tag.index, generation: tag.generation)
         switch tag.kind {
         case FrameTag.data:
@@ -197,7 +197,7 @@ extension YamuxMachine {
             counters.sent.dataFrames &-= 1
             marks.takeBack(byteCount)
             // A stream that was reset meanwhile wants nothing back.
-            guard let index = stream, let payload = frame.payload else { return }
+            guard let index = stream, let payload = frame.takePayload() else { return }
             queues.pushFront(payload, on: &streams[index].queue)
             streams[index].queuedBytes += UInt32(truncatingIfNeeded: byteCount)
             streams[index].sendWindow += UInt32(truncatingIfNeeded: byteCount)
