@@ -54,6 +54,10 @@ public import Glibc
     /// 2 KiB.
     public static let copyThresholdDefault = 2048
 
+    /// Frames of one write. More of them save next to nothing on the system call, and what they touch (arena, notes, the queues they come from) would
+    /// leave the processor's second-level cache before the next write.
+    @usableFromInline static let framesPerWriteMax = 2048
+
     /// Vectors of one `writev` (IOV_MAX on Linux).
     static let vectorsPerWriteMax = 1024
 
@@ -107,6 +111,7 @@ public import Glibc
     /// Whether one more frame with a header of up to 32 bytes and a payload of any size fits.
     @inlinable public var hasRoom: Bool {
         arenaUsed + 32 + copyThreshold <= arenaCapacity && vectorsUsed + 3 <= vectorsCapacity
+            && framesUsed &- framesHead < Self.framesPerWriteMax
     }
 
     // MARK: Appending
