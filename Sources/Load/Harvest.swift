@@ -106,7 +106,7 @@ struct Harvest {
         switch lane.role {
         case .source: receipts.append(sent)
         case .sink: receipts.append(received)
-        case .duplex, .requester, .responder, .holder: receipts += [sent, received]
+        case .duplex, .requester, .responder: receipts += [sent, received]
         case .vacant: break
         }
     }

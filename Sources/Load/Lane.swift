@@ -10,7 +10,6 @@ struct Lane: BitwiseCopyable {
         case vacant
         case source, sink, duplex
         case requester, responder
-        case holder
 
         var isSource: Bool { self == .source || self == .duplex }
     }
@@ -57,7 +56,8 @@ extension Scenario.Flow.Verb {
         case .receive: isOpener ? .sink : .source
         case .duplex: .duplex
         case .request, .churn, .connect: isOpener ? .requester : .responder
-        case .hold: .holder
+        // Silent streams have no lane.
+        case .hold: .vacant
         }
     }
 

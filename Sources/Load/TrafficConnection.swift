@@ -28,6 +28,8 @@ final class TrafficConnection: StreamHandler {
         var batchBytes = 0
         var batchMessages = 0
         var longestSilence: Nanoseconds = 0
+        /// Streams that are open and silent have no lane: they would be most of what an idle stream costs.
+        var holders = Stack<StreamHandle>()
     }
 
     private var lanes: Stack<Lane> {
@@ -91,9 +93,15 @@ final class TrafficConnection: StreamHandler {
     @discardableResult
     private func addLane(_ stream: StreamHandle, isOpener: Bool) -> Int {
         let place = Int(stream.index)
-        while lanes.count <= place { lanes.push(Lane()) }
         let ordinal = streamBase + (connection?.muxer.ordinal(of: stream) ?? 0)
         let (number, flow) = shard.flow(ofStream: ordinal)
+        liveLanes += 1
+        shard.streamBegan()
+        if flow.verb == .hold {
+            state.value.holders.push(stream)
+            return place
+        }
+        while lanes.count <= place { lanes.push(Lane()) }
         var lane = Lane()
         lane.handle = stream
         lane.ordinal = ordinal
@@ -105,8 +113,7 @@ final class TrafficConnection: StreamHandler {
         lane.sent.key = isOpener ? up : down
         lane.received.key = isOpener ? down : up
         lanes[place] = lane
-        liveLanes += 1
-        shard.streamBegan()
+        guard lane.role == .requester else { return place }
         while state.value.starts.count < (place + 1) * shard.depthMax { state.value.starts.push(0) }
         if shard.pacer != nil { while state.value.serviceStarts.count < state.value.starts.count { state.value.serviceStarts.push(0) } }
         return place
@@ -126,7 +133,7 @@ final class TrafficConnection: StreamHandler {
         case .requester:
             guard let pacer = shard.pacer else { return issueAll(place, on: connection) }
             for _ in 0..<shard.flows[Int(lanes[place].flow)].depth { pacer.laneFree(self, place) }
-        case .vacant, .sink, .responder, .holder: break
+        case .vacant, .sink, .responder: break
         }
     }
 
@@ -192,15 +199,25 @@ final class TrafficConnection: StreamHandler {
         return queued
     }
 
-    func streamWritable(_ stream: StreamHandle, on connection: Connection) {
+    /// The stream's lane, or nil for a silent stream.
+    @inline(__always)
+    private func lane(of stream: StreamHandle) -> Int? {
         let place = Int(stream.index)
+        return place < lanes.count && lanes[place].handle == stream ? place : nil
+    }
+
+    func streamWritable(_ stream: StreamHandle, on connection: Connection) {
+        guard let place = lane(of: stream) else { return }
         if lanes[place].role.isSource { fill(place, on: connection) }
     }
 
     // MARK: Receiving
 
     func streamReceived(_ stream: StreamHandle, _ block: Block, _ range: Range<Int>, on connection: Connection) -> Int {
-        let place = Int(stream.index)
+        guard let place = lane(of: stream) else {
+            shard.corruption("connection \(index): \(range.count) bytes came on a stream that should be silent")
+            return range.count
+        }
         let shape = shard.shapes[Int(lanes[place].flow)]
         var position = range.lowerBound
         while position < range.upperBound {
@@ -270,7 +287,7 @@ final class TrafficConnection: StreamHandler {
         switch lanes[place].role {
         case .requester: completed(place, message, on: connection)
         case .responder: _ = sendMessage(place, on: connection)
-        case .vacant, .source, .sink, .duplex, .holder: break
+        case .vacant, .source, .sink, .duplex: break
         }
     }
 
@@ -318,7 +335,7 @@ final class TrafficConnection: StreamHandler {
         for place in 0..<lanes.count {
             switch lanes[place].role {
             case .sink, .duplex, .requester: harvest.windowBytes.append(receivedBytes(lanes[place]) - lanes[place].bytesAtWindow)
-            case .vacant, .source, .responder, .holder: break
+            case .vacant, .source, .responder: break
             }
         }
     }
@@ -338,25 +355,33 @@ final class TrafficConnection: StreamHandler {
                 if shard.mayClose() { _ = sendMessage(place, on: connection) }
                 finishLane(place)
             case .requester: issue(place, intendedAt: shard.freshNow(), on: connection)
-            case .holder: finishLane(place)
             case .vacant, .sink, .responder: break
             }
         }
+        while shard.side == .client, let stream = state.value.holders.pop() { finish(stream, on: connection) }
         closeIfDone()
     }
 
     private func finishLane(_ place: Int) {
         guard !lanes[place].isFinished, let connection else { return }
         lanes[place].isFinished = true
+        finish(lanes[place].handle, on: connection)
+    }
+
+    private func finish(_ stream: StreamHandle, on connection: Connection) {
         do {
-            try connection.finish(lanes[place].handle)
+            try connection.finish(stream)
         } catch {
-            shard.problem("connection \(index), stream \(lanes[place].ordinal): finishing failed: \(error)")
+            shard.problem("connection \(index): finishing a stream failed: \(error)")
         }
     }
 
     func streamFinished(_ stream: StreamHandle, on connection: Connection) {
-        let place = Int(stream.index)
+        guard let place = lane(of: stream) else {
+            // The client finished it, and so knows that it is over.
+            if shard.side == .server { finish(stream, on: connection) }
+            return
+        }
         if lanes[place].offset != 0 {
             shard.corruption("connection \(index), stream \(lanes[place].ordinal) ended in the middle of a message")
         }
@@ -365,7 +390,7 @@ final class TrafficConnection: StreamHandler {
     }
 
     func streamClosed(_ stream: StreamHandle, on connection: Connection) {
-        retire(Int(stream.index))
+        retire(stream)
         // Churn: the next stream takes the place of the one that closed.
         if shard.reopensStreams && shard.mayIssue() {
             open(streams: 1)
@@ -375,8 +400,9 @@ final class TrafficConnection: StreamHandler {
     }
 
     func streamReset(_ stream: StreamHandle, code: UInt32, on connection: Connection) {
-        shard.problem("connection \(index), stream \(lanes[Int(stream.index)].ordinal) was reset (code \(code))")
-        retire(Int(stream.index))
+        let name = lane(of: stream).map { "\(lanes[$0].ordinal)" } ?? "(silent)"
+        shard.problem("connection \(index), stream \(name) was reset (code \(code))")
+        retire(stream)
         closeIfDone()
     }
 
@@ -387,11 +413,13 @@ final class TrafficConnection: StreamHandler {
         return sum
     }
 
-    /// The lane's stream is over: its receipts are written.
-    private func retire(_ place: Int) {
+    /// The stream is over: its receipts are written.
+    private func retire(_ stream: StreamHandle) {
+        liveLanes -= 1
+        guard let place = lane(of: stream) else { return }
         shard.writeReceipts(self, lanes[place])
         lanes[place].role = .vacant
-        liveLanes -= 1
+        lanes[place].handle = .none
     }
 
     private func closeIfDone() {
@@ -402,7 +430,7 @@ final class TrafficConnection: StreamHandler {
 
     func connectionEnded(_ connection: Connection, _ reason: ConnectionEnd) {
         if state.value.batchBytes > 0 { connectionBatchEnded(connection) }
-        for place in 0..<lanes.count where lanes[place].role != .vacant { retire(place) }
+        for place in 0..<lanes.count where lanes[place].role != .vacant { retire(lanes[place].handle) }
         shard.connectionEnded(self, connection, reason)
     }
 }

@@ -116,8 +116,8 @@ import TestSupport
             for channel in [pair.client.channel, pair.server.channel] {
                 let settings = try #require(loop.settings(of: channel))
                 #expect(settings.noDelay == true)
-                #expect(settings.notSentLowWaterBytes == 128 << 10)
-                #expect(settings.receiveBufferBytes == 512 << 10)
+                #expect(settings.notSentLowWaterBytes == SocketOptions().notSentLowWaterBytes)
+                #expect(settings.receiveBufferBytes == SocketOptions().receiveBufferBytes)
                 #expect(settings.sendBufferBytes == 256 << 10)
                 #expect(settings.receiveLowWaterBytes == 1)
             }
@@ -136,7 +136,7 @@ import TestSupport
         loop.wait("the connection") { accepted != nil }
         let channel = try #require(accepted)
         let settings = loop.become { loop.settings(of: channel) }
-        #expect(settings?.receiveBufferBytes == 512 << 10)
+        #expect(settings?.receiveBufferBytes == SocketOptions().receiveBufferBytes)
         loop.finish()
     }
 
