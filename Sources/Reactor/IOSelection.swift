@@ -21,12 +21,22 @@ public struct IOSelection: Sendable, Equatable {
         case .epoll:
             self.init(name: Self.epoll, reason: "asked for")
         case .uring:
-            let mode = try UringBackend.probe()
-            self.init(name: Self.uring, reason: "asked for; completions: \(mode.rawValue)")
+            self.init(name: Self.uring, reason: "asked for; completions: \(try UringBackend.probe().rawValue)")
         case .auto:
-            self.init(name: Self.epoll, reason: "the default")
+            // Within a connection the two are equal, and epoll needs no luck with kernels and containers.
+            self.init(name: Self.epoll, reason: "the default; io_uring \(Self.uringState)")
         }
     }
+
+    /// Whether io_uring would work, in words; tried once.
+    private static let uringState: String = {
+        do throws(Errno) {
+            _ = try UringBackend.probe()
+            return "works here as well"
+        } catch {
+            return "does not work here: \(error)"
+        }
+    }()
 
     static let epoll = "epoll"
     static let uring = "io_uring"

@@ -60,7 +60,7 @@ public final class UringBackend: Backend {
     }
 
     /// Buffers the kernel chooses from. Few, so that they stay in the cache: they are used in turn.
-    static let buffersMax = 16
+    static let buffersMax = 8
     /// Entries of the submission queue; more operations in one turn cost one more system call.
     static let entries = 256
 
