@@ -22,7 +22,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private let waker: any Waker
     /// The thread that is the loop now, or 0.
     private let ownerID = Atomic<UInt>(0)
-    private let thread = Mutex<LoopThread?>(nil)
+    private let thread = Locked<LoopThread?>(nil)
 
     // Loop only, from here on.
     var table: [Entry] = []

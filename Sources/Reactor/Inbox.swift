@@ -1,3 +1,4 @@
+import Kernel
 import Synchronization
 
 /// What other threads ask of a loop: the one place where threads meet.
@@ -22,7 +23,7 @@ final class Inbox: Sendable {
         var submissions: UInt64 = 0
     }
 
-    private let state = Mutex(State())
+    private let state = Locked(State())
     /// A hint that may be read without the lock: false means that there is certainly nothing that was added before.
     private let mayHaveItems = Atomic<Bool>(false)
     private let stopRequested = Atomic<Bool>(false)
