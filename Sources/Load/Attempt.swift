@@ -16,6 +16,7 @@ struct Attempt: Sendable {
 
     var scenario: Scenario { generator.scenario }
     var stack: ProtocolStack { generator.stack }
+    private var limits: RunLimits { generator.limits }
 
     /// What is known so far; a failure half-way keeps it.
     struct Findings {
@@ -74,7 +75,7 @@ struct Attempt: Sendable {
         }
         findings.isPartial = generator.isInterrupted
         let (reply, receipts) = try await control.call(
-            .collect(timeoutSeconds: Generator.phaseTimeoutSeconds), seconds: Generator.phaseTimeoutSeconds + 10)
+            .collect(timeoutSeconds: limits.phaseSeconds), seconds: limits.phaseSeconds + limits.answerSeconds)
         guard case .outcome(let outcome) = reply else { throw ControlError.malformed("an outcome was expected") }
         findings.server = (outcome, try ReceiptList.decode(Slice(copying: receipts).bytes))
     }
@@ -104,7 +105,7 @@ struct Attempt: Sendable {
 
     /// Waits until both sides have that many streams.
     private func awaitStreams(_ wanted: Int) async throws {
-        let limit = Clock.now &+ Nanoseconds(Generator.phaseTimeoutSeconds * 1e9)
+        let limit = Clock.now &+ Nanoseconds(limits.phaseSeconds * 1e9)
         while true {
             let mine = await local.state().streams
             let theirs = try await serverState().streams
@@ -138,7 +139,7 @@ struct Attempt: Sendable {
 
     private func stopAndFinish() async throws {
         progress(.finishing)
-        let seconds = Generator.phaseTimeoutSeconds
+        let seconds = limits.phaseSeconds
         await local.onEach { $0.stopTraffic() }
         try await control.call(.stop)
         if await !local.wait(seconds: seconds, until: { $0.outstanding == 0 }) {

@@ -15,6 +15,7 @@ final class ControlClient: Sendable {
     private let state = Mutex(State())
     private let loop: EventLoop
     private let channel: LoopBound<ControlBox>
+    private let answerSeconds: Double
 
     /// Holds the channel and the receipts that stand before an outcome. On the loop only.
     final class ControlBox {
@@ -23,9 +24,9 @@ final class ControlClient: Sendable {
     }
 
     /// Connects and greets.
-    static func connect(to address: SocketAddress, on loop: EventLoop) async throws -> ControlClient {
+    static func connect(to address: SocketAddress, on loop: EventLoop, answerSeconds: Double) async throws -> ControlClient {
         let box = await loop.perform { LoopBound(ControlBox(), on: loop) }
-        let client = ControlClient(loop: loop, channel: box)
+        let client = ControlClient(loop: loop, channel: box, answerSeconds: answerSeconds)
         let result: Result<Void, ChannelError> = await withCheckedContinuation { continuation in
             loop.submit {
                 loop.connect(to: address) { result in
@@ -41,7 +42,8 @@ final class ControlClient: Sendable {
         return client
     }
 
-    private init(loop: EventLoop, channel: LoopBound<ControlBox>) {
+    private init(loop: EventLoop, channel: LoopBound<ControlBox>, answerSeconds: Double) {
+        self.answerSeconds = answerSeconds
         self.loop = loop
         self.channel = channel
     }
@@ -86,12 +88,14 @@ final class ControlClient: Sendable {
 
     /// Sends a request and waits for its answer.
     ///
+    /// - Parameter seconds: how long to wait; nil for as long as most requests may take.
     /// - Returns: the answer, and the receipts that came with it.
     /// - Throws: ``ControlError``, also when the server reports a problem.
     @discardableResult
-    func call(_ request: ControlRequest, seconds: Double = 30) async throws -> (reply: ControlReply, receipts: [UInt8]) {
+    func call(_ request: ControlRequest, seconds limit: Double? = nil) async throws -> (reply: ControlReply, receipts: [UInt8]) {
         let frame = try ControlCodec.frame(request)
         let name = request.name
+        let seconds = limit ?? answerSeconds
         let result = await withCheckedContinuation { continuation in
             let (call, ended) = state.withLock { state -> (UInt64, String?) in
                 precondition(state.waiting == nil, "one request at a time")

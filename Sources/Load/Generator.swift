@@ -15,13 +15,11 @@ import Synchronization
 /// Nothing is believed before it is reconciled: receipts of both ends, the ledger of every byte, what the kernel counted, and whatever went wrong on the
 /// way decide whether the figures are valid.
 public final class Generator: Sendable {
-    /// A server that does not take or finish all connections within this is given up.
-    public static let phaseTimeoutSeconds = 30.0
-
     let scenario: Scenario
     let stack: ProtocolStack
     let loops: [EventLoop]
     let server: Target
+    let limits: RunLimits
     private let interruption = Mutex(false)
 
     /// Where the other side is.
@@ -32,12 +30,13 @@ public final class Generator: Sendable {
         case responder(Responder)
     }
 
-    public init(scenario: Scenario, loops: [EventLoop], server: Target) throws {
+    public init(scenario: Scenario, loops: [EventLoop], server: Target, limits: RunLimits = RunLimits()) throws {
         try scenario.validate()
         self.scenario = scenario
         stack = try ProtocolStack(scenario.subject)
         self.loops = loops
         self.server = server
+        self.limits = limits
         try checkStack()
     }
 
@@ -69,7 +68,7 @@ public final class Generator: Sendable {
     /// - Throws: when nothing could be measured at all.
     public func run(progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws -> RunFigures {
         let address = try controlAddress()
-        let control = try await ControlClient.connect(to: address, on: loops[0])
+        let control = try await ControlClient.connect(to: address, on: loops[0], answerSeconds: limits.answerSeconds)
         let token = UInt64.random(in: .min ... .max)
         try await control.call(.setup(scenario, token: token))
         let local = try await SideRun(

@@ -6,9 +6,6 @@ import Reactor
 ///
 /// It keeps itself alive as the channel's handler, until it has handed over or given up.
 final class Greeter: ChannelHandler {
-    /// A peer that says nothing for this long is not one of ours.
-    static let timeoutNanoseconds: Nanoseconds = 10_000_000_000
-
     private let channel: any Channel
     private var bytes: [UInt8] = []
     private var timer: LoopTimer?
@@ -16,16 +13,19 @@ final class Greeter: ChannelHandler {
     private let refuse: (String) -> Void
 
     /// - Parameters:
+    ///   - timeoutSeconds: see ``RunLimits/greetingSeconds``.
     ///   - take: gives the handler that goes on, or nil when the greeting is for nobody here.
     ///   - refuse: hears why a channel was closed.
     init(
-        channel: any Channel, loop: EventLoop, take: @escaping (any Channel, Greeting) -> (any ChannelHandler)?,
+        channel: any Channel, loop: EventLoop, timeoutSeconds: Double, take: @escaping (any Channel, Greeting) -> (any ChannelHandler)?,
         refuse: @escaping (String) -> Void
     ) {
         self.channel = channel
         self.take = take
         self.refuse = refuse
-        timer = loop.schedule(at: loop.now &+ Self.timeoutNanoseconds) { [weak self] in self?.end("it did not greet in time") }
+        timer = loop.schedule(at: loop.now &+ Nanoseconds(timeoutSeconds * 1e9)) { [weak self] in
+            self?.end("it did not greet within \(timeoutSeconds) s")
+        }
     }
 
     func channelReceived(_ block: Block, _ range: Range<Int>) {

@@ -24,7 +24,7 @@ public final class Responder: Sendable {
     ///   - loops: started loops.
     ///   - note: hears one line for every peer that was turned away.
     public static func start(
-        loops: [EventLoop], address: Multiaddr, note: @escaping @Sendable (String) -> Void = { _ in }
+        loops: [EventLoop], address: Multiaddr, limits: RunLimits = RunLimits(), note: @escaping @Sendable (String) -> Void = { _ in }
     ) async throws -> Responder {
         var target = try SocketAddress(address)
         if case .unix = target, loops.count > 1 {
@@ -35,7 +35,7 @@ public final class Responder: Sendable {
             let wanted = target
             let result = await loop.perform { () -> Result<(LoopBound<Desk>, SocketAddress), ChannelError> in
                 Result { () throws(ChannelError) in
-                    let desk = Desk(loop: loop, note: note)
+                    let desk = Desk(loop: loop, limits: limits, note: note)
                     let bound = try desk.listen(on: wanted, sharesPort: loops.count > 1)
                     return (LoopBound(desk, on: loop), bound)
                 }
@@ -107,10 +107,12 @@ final class Desk {
     var shards: [UInt64: Shard] = [:]
     private var listener: Listener?
     private var sessions: [ObjectIdentifier: ControlSession] = [:]
+    private let limits: RunLimits
     private let note: @Sendable (String) -> Void
 
-    init(loop: EventLoop, note: @escaping @Sendable (String) -> Void) {
+    init(loop: EventLoop, limits: RunLimits, note: @escaping @Sendable (String) -> Void) {
         self.loop = loop
+        self.limits = limits
         self.note = note
     }
 
@@ -124,7 +126,10 @@ final class Desk {
 
     func greet(_ channel: any Channel) {
         let note = note
-        channel.start(Greeter(channel: channel, loop: loop, take: { [unowned self] in take($0, $1) }, refuse: { note($0) }))
+        channel.start(
+            Greeter(
+                channel: channel, loop: loop, timeoutSeconds: limits.greetingSeconds, take: { [unowned self] in take($0, $1) },
+                refuse: { note($0) }))
     }
 
     private func take(_ channel: any Channel, _ greeting: Greeting) -> (any ChannelHandler)? {
