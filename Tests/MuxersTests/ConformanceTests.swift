@@ -145,6 +145,26 @@ import TestSupport
         try pair.checkLedger()
     }
 
+    /// The frame that opens a stream is in a write that has not completed, the stream is reset, and then the frame comes back.
+    @Test(arguments: Kind.multiplexers, 0..<8) func aStreamResetWhileItsOpeningIsUnderWay(kind: Kind, turns: Int) throws {
+        var plan = FaultPlan.calm()
+        plan.pipeBytesMax = 1000
+        plan.writesComplete = .later
+        let pair = kind.pair(plan)
+        let bulk = try pair.initiator.open()
+        try pair.initiator.send([UInt8](repeating: 1, count: 100_000), on: bulk)
+        try pair.turn()
+        let stream = try pair.initiator.open()
+        try pair.initiator.send([UInt8](repeating: 2, count: 300), on: stream)
+        for _ in 0..<turns { try pair.turn() }
+        pair.initiator.reset(stream)
+        try pair.settle()
+        #expect(pair.initiator.failure == nil)
+        #expect(pair.responder.failure == nil)
+        #expect(pair.responder.muxer.streamCount == 1)
+        try pair.checkLedger()
+    }
+
     @Test(arguments: Kind.multiplexers, plans) func bothEndsOpenAtOnce(kind: Kind, plan: FaultPlan) throws {
         let pair = kind.pair(plan)
         for index in 0..<20 {

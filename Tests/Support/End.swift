@@ -61,6 +61,9 @@ public final class End {
     public private(set) var arrivals: [(stream: StreamKey, byteCount: Int)] = []
     public private(set) var liveCount = 0
 
+    /// Every handle this end ever had, oldest first.
+    public private(set) var handles: [StreamHandle] = []
+
     private var keys: [StreamHandle: StreamKey] = [:]
     private var unconsumedStreams: Set<StreamHandle> = []
     weak var peer: End?
@@ -140,6 +143,7 @@ public final class End {
         if logs[key] != nil { violations.append("\(key) was opened twice") }
         if keys[stream] != nil { violations.append("a handle was given out twice") }
         keys[stream] = key
+        handles.append(stream)
         logs[key] = StreamLog()
         liveCount += 1
     }

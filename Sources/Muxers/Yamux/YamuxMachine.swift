@@ -21,6 +21,10 @@ struct YamuxMachine: ~Copyable {
     var control = RingQueue<YamuxControl>()
     /// Streams whose end was transmitted since the last settle.
     var unsettled = Stack<StreamHandle>()
+    /// Something was transmitted since the last settle, and may still be taken back.
+    var isTransmitUnsettled = false
+    /// Resets of streams whose opening may still be taken back: the far end must not hear of a stream that it was never told of.
+    var doubtfulResets = Stack<YamuxDoubtfulReset>()
 
     // Opening
     var nextLocalID: UInt32
@@ -126,7 +130,12 @@ struct YamuxMachine: ~Copyable {
         guard let index = streams.resolve(stream) else { return }
         // A stream that the far end has never heard of needs no farewell.
         if !streams[index].flags.contains(.openPending) {
-            control.push(.reset(streamID: streams[index].wireID, code: code))
+            let streamID = streams[index].wireID
+            if isTransmitUnsettled && streams[index].flags.contains(.local) {
+                doubtfulResets.push(YamuxDoubtfulReset(stream: stream, streamID: streamID, code: code))
+            } else {
+                control.push(.reset(streamID: streamID, code: code))
+            }
         }
         counters.streamsReset += 1
         remove(index)
@@ -185,10 +194,23 @@ struct YamuxMachine: ~Copyable {
 
     mutating func settle(events: inout EventList) {
         streams.recycle()
+        isTransmitUnsettled = false
+        while let reset = doubtfulResets.pop() { control.push(.reset(streamID: reset.streamID, code: reset.code)) }
         while let stream = unsettled.pop() {
             guard let index = streams.resolve(stream), streams[index].flags.contains(.finishSent) else { continue }
             streams[index].flags.remove(.finishUnsettled)
             closeIfDone(index, events: &events)
+        }
+    }
+
+    /// The opening of a stream that was reset meanwhile came back: there is nothing left to reset.
+    mutating func forgetReset(_ index: Int, generation: UInt32) {
+        for place in 0..<doubtfulResets.count {
+            let stream = doubtfulResets[place].stream
+            guard Int(stream.index) == index, stream.generation & 0xffff == generation else { continue }
+            guard let last = doubtfulResets.pop(), place < doubtfulResets.count else { return }
+            doubtfulResets[place] = last
+            return
         }
     }
 
@@ -209,6 +231,12 @@ struct YamuxMachine: ~Copyable {
         control.push(.goAway(code: GoAwayCode.protocolError.rawValue))
         return error
     }
+}
+
+struct YamuxDoubtfulReset: BitwiseCopyable {
+    let stream: StreamHandle
+    let streamID: UInt32
+    let code: UInt32
 }
 
 /// A frame that carries no data, waiting for the next transmit.

@@ -30,6 +30,7 @@ extension YamuxMachine {
     /// Control frames first: they are small, and credit and answers are what the far end waits for. Then data by turns.
     mutating func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
         streams.recycle()
+        isTransmitUnsettled = true
         roundTrip.start(at: now)
         while gather.byteCount < byteLimit, gather.hasRoom, let frame = control.pop() {
             emit(frame, into: &gather, now: now)
@@ -197,7 +198,10 @@ extension YamuxMachine {
             counters.sent.dataFrames &-= 1
             marks.takeBack(byteCount)
             // A stream that was reset meanwhile wants nothing back.
-            guard let index = stream, let payload = frame.takePayload() else { return }
+            guard let index = stream, let payload = frame.takePayload() else {
+                if tag.opens { forgetReset(tag.index, generation: tag.generation) }
+                return
+            }
             queues.pushFront(payload, on: &streams[index].queue)
             streams[index].queuedBytes += UInt32(truncatingIfNeeded: byteCount)
             streams[index].sendWindow += UInt32(truncatingIfNeeded: byteCount)
