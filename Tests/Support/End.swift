@@ -71,7 +71,10 @@ public final class End {
     let checksContent: Bool
     var gather = Gather()
     /// Bytes of a write whose result has not come yet.
-    var inFlight: Int?
+    var inFlight: Int? {
+        // The application may give the machine something to do meanwhile.
+        didSet { if inFlight != nil { appendedNothing = false } }
+    }
     /// The last transmit could have appended something and did not.
     private var appendedNothing = false
 

@@ -18,6 +18,8 @@ struct MplexMachine: ~Copyable {
 
     // Control messages waiting for the next transmit, oldest first.
     var control = RingQueue<MplexControl>()
+    /// Resets among them of streams that the far end opened.
+    var provokedResets = 0
     /// Streams whose end was transmitted since the last settle.
     var unsettled = Stack<StreamHandle>()
 
@@ -94,11 +96,14 @@ struct MplexMachine: ~Copyable {
         guard let index = streams.resolve(stream) else { return }
         let flags = streams[index].flags
         // A stream that the far end has never heard of needs no farewell.
-        if !flags.contains(.openPending) {
-            control.push(.reset(streamID: wireID(index), isLocal: flags.contains(.local)))
-        }
+        if !flags.contains(.openPending) { queueReset(wireID(index), isLocal: flags.contains(.local)) }
         counters.streamsReset += 1
         remove(index)
+    }
+
+    mutating func queueReset(_ streamID: UInt64, isLocal: Bool) {
+        control.push(.reset(streamID: streamID, isLocal: isLocal))
+        if !isLocal { provokedResets += 1 }
     }
 
     mutating func consume(_ stream: StreamHandle, byteCount: Int) {
@@ -194,6 +199,7 @@ struct MplexMachine: ~Copyable {
     mutating func fail(_ error: MuxerError) -> MuxerError {
         hasFailed = true
         control.removeAll()
+        provokedResets = 0
         return error
     }
 }

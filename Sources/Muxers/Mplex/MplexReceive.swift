@@ -86,9 +86,10 @@ extension MplexMachine {
 
     private mutating func open(_ id: UInt64, events: inout EventList) throws(MuxerError) {
         if let key = key(id), streams.find(key: key, local: false) != nil { throw .duplicateStream(streamID: id) }
+        // One that opens, and has us reset what it opened, must not make us collect resets for ever.
+        guard provokedResets < limits.controlFramesMax else { throw .tooManyControlFrames(limit: limits.controlFramesMax) }
         guard streams.count < limits.common.streamsMax, !isClosing else {
-            guard control.count < limits.controlFramesMax else { throw .tooManyControlFrames(limit: limits.controlFramesMax) }
-            control.push(.reset(streamID: id, isLocal: false))
+            queueReset(id, isLocal: false)
             counters.streamsReset += 1
             return
         }

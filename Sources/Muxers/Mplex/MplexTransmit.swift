@@ -90,6 +90,7 @@ extension MplexMachine {
             streams[index].flags.remove(.openPending)
             byteCount = appendOpening(wireID(index), to: &gather)
         case .reset(let streamID, let isLocal):
+            if !isLocal { provokedResets -= 1 }
             byteCount = MplexHeader.append(MplexHeader.Kind.reset, streamID: streamID, isLocal: isLocal, length: 0, to: &gather)
         }
         gather.endPinnedFrame()

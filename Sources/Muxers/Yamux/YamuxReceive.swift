@@ -149,10 +149,12 @@ extension YamuxMachine {
         guard id != 0, !isLocalID(id) else { throw fail(.wrongStreamParity(streamID: UInt64(id))) }
         guard streams.find(key: key(id), local: false) == nil else { throw fail(.duplicateStream(streamID: UInt64(id))) }
         highestRemoteID = max(highestRemoteID, id)
+        // Every opening is answered, be it only to say no; one that resets what it opens must not make us collect answers for ever.
+        try checkControlCount()
         guard streams.count < limits.common.streamsMax, !closeQueued else {
             control.push(.reset(streamID: id, code: 0))
             counters.streamsReset += 1
-            return try checkControlCount()
+            return
         }
         counters.streamsAccepted += 1
         events.push(.opened(insert(id, flags: .acknowledgePending, now: now)))

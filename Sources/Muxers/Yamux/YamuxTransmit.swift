@@ -204,7 +204,9 @@ extension YamuxMachine {
             }
             queues.pushFront(payload, on: &streams[index].queue)
             streams[index].queuedBytes += UInt32(truncatingIfNeeded: byteCount)
-            streams[index].sendWindow += UInt32(truncatingIfNeeded: byteCount)
+            // The far end may have granted more while the frame was under way, up to the largest window there is.
+            let (window, overflow) = streams[index].sendWindow.addingReportingOverflow(UInt32(truncatingIfNeeded: byteCount))
+            streams[index].sendWindow = overflow ? .max : window
             if tag.opens { streams[index].flags.insert(.openPending) }
             if tag.acknowledges { streams[index].flags.insert(.acknowledgePending) }
             scheduler.takeBack(index, byteCount: byteCount, origin: tag.origin, &streams)

@@ -1,0 +1,183 @@
+import Muxers
+import Testing
+import TestSupport
+
+/// Every limit by its name, at its edge.
+@Suite struct LimitTests {
+    @Test(arguments: Kind.multiplexers) func streamsMaxOfOurOwn(kind: Kind) throws {
+        var limits = MuxerLimits()
+        limits.streamsMax = 5
+        let pair = kind.pair(limits: limits)
+        let streams = try (0..<5).map { _ in try pair.initiator.open() }
+        #expect(throws: MuxerError.tooManyStreams(limit: 5)) { try pair.initiator.open() }
+        pair.initiator.reset(streams[0])
+        _ = try pair.initiator.open()
+        #expect(throws: MuxerError.tooManyStreams(limit: 5)) { try pair.initiator.open() }
+        #expect(MuxerError.tooManyStreams(limit: 5).origin == .local)
+    }
+
+    @Test(arguments: Kind.multiplexers) func streamsMaxOfTheFarEnd(kind: Kind) throws {
+        var few = MuxerLimits()
+        few.streamsMax = 3
+        let pair = Pair(.calm()) { kind.make($0, $0 == .responder ? few : MuxerLimits()) }
+        let streams = try (0..<5).map { _ in try pair.initiator.open() }
+        for stream in streams { try pair.initiator.send([1, 2, 3], on: stream) }
+        try pair.settle()
+        #expect(pair.responder.muxer.streamCount == 3)
+        #expect(streams.filter { pair.initiator.log($0).resetCode != nil }.count == 2)
+        #expect(pair.responder.failure == nil && pair.initiator.failure == nil)
+        #expect(pair.responder.muxer.counters.lateBytes == 6, "what came for refused streams is dropped and counted")
+        try pair.checkLedger()
+    }
+
+    @Test(arguments: Kind.all) func sendQueueBytesMax(kind: Kind) throws {
+        var limits = MuxerLimits()
+        limits.sendQueueBytesMax = 100
+        let pair = kind.pair(limits: limits)
+        let stream = try pair.initiator.open()
+        try pair.initiator.send([UInt8](repeating: 0, count: 100), on: stream)
+        #expect(throws: MuxerError.sendQueueFull(limitBytes: 100)) { try pair.initiator.send([1], on: stream) }
+        try pair.settle()
+        try pair.initiator.send([1], on: stream)
+    }
+
+    @Test(arguments: Kind.multiplexers, [1, 100, 65_536]) func framePayloadBytesMax(kind: Kind, limit: Int) throws {
+        var limits = MuxerLimits()
+        limits.framePayloadBytesMax = limit
+        let pair = kind.pair(limits: limits)
+        let (near, far) = try pair.open()
+        let before = pair.initiator.muxer.counters.sent.dataFrames
+        try pair.initiator.send([UInt8](repeating: 1, count: 2 * limit + 1), on: near)
+        try pair.settle()
+        #expect(pair.initiator.muxer.counters.sent.dataFrames - before == 3)
+        #expect(pair.responder.log(far).received.count == 2 * limit + 2)
+        try pair.checkLedger()
+    }
+
+    @Test func mplexNeverSendsMoreThanTheSpecificationAllows() throws {
+        var limits = MplexLimits()
+        limits.common.framePayloadBytesMax = 8 << 20
+        var plan = FaultPlan.calm()
+        plan.pipeBytesMax = 8 << 20
+        let pair = Pair(plan) { Mplex(role: $0, limits: limits) }
+        let (near, far) = try pair.open()
+        try pair.initiator.send([UInt8](repeating: 1, count: 3 << 20), on: near)
+        try pair.settle()
+        #expect(pair.responder.failure == nil)
+        #expect(pair.initiator.muxer.counters.sent.dataFrames == 4)
+        #expect(pair.responder.log(far).received.count == 3 << 20 + 1)
+    }
+
+    @Test func yamuxUnacknowledgedStreamsMax() throws {
+        var limits = YamuxLimits()
+        limits.unacknowledgedStreamsMax = 4
+        let pair = Pair(.calm()) { Yamux(role: $0, limits: limits) }
+        for _ in 0..<4 { _ = try pair.initiator.open() }
+        #expect(throws: MuxerError.tooManyUnacknowledgedStreams(limit: 4)) { try pair.initiator.open() }
+        try pair.settle()
+        #expect(pair.initiator.canOpenCount == 1)
+        _ = try pair.initiator.open()
+    }
+
+    @Test func yamuxWindowBytesMaxAndBudget() throws {
+        var limits = YamuxLimits()
+        limits.windowBytesMax = 1 << 20
+        limits.windowBudgetBytesMax = 1 << 20
+        var plan = FaultPlan.calm()
+        plan.delay = 5_000_000...5_000_000
+        plan.pipeBytesMax = 16 << 20
+        let pair = Pair(plan) { Yamux(role: $0, limits: limits) }
+        var streams: [(near: StreamHandle, far: StreamHandle)] = []
+        for _ in 0..<4 { streams.append(try pair.open()) }
+        for _ in 0..<4 {
+            for stream in streams { try pair.initiator.send([UInt8](repeating: 1, count: 3 << 20), on: stream.near) }
+            try pair.settle()
+        }
+        // A reader that stops now holds what the windows allow: no more than the budget and the initial windows.
+        pair.responder.consumption = .byHand
+        for stream in streams { try pair.initiator.send([UInt8](repeating: 1, count: 8 << 20), on: stream.near) }
+        try pair.settle()
+        let held = streams.map { pair.responder.log($0.far).unconsumed }
+        #expect(held.allSatisfy { $0 <= 1 << 20 })
+        #expect(held.reduce(0, +) <= 1 << 20 + 4 * Int(YamuxLimits.windowBytesInitial))
+        #expect(held.reduce(0, +) > 4 * Int(YamuxLimits.windowBytesInitial), "some window has grown")
+        try pair.checkLedger()
+    }
+
+    @Test func yamuxKeepalive() throws {
+        let pair = Pair(.calm()) { Yamux(role: $0) }
+        _ = try pair.open()
+        try pair.run(for: 100_000_000_000)
+        #expect(pair.initiator.failure == nil && pair.responder.failure == nil)
+        #expect(!pair.initiator.roundTrips.isEmpty)
+        try pair.checkLedger()
+    }
+
+    @Test func yamuxGivesUpASilentFarEnd() throws {
+        let lone = Lone(.initiator, Yamux(role: .initiator))
+        _ = try lone.end.open()
+        _ = lone.take()
+        let limits = YamuxLimits()
+        lone.advance(by: limits.keepaliveNanoseconds - 1)
+        #expect(lone.take().isEmpty)
+        lone.advance(by: 1)
+        #expect(lone.take().count == 12, "a ping")
+        lone.advance(by: limits.pingTimeoutNanoseconds)
+        #expect(lone.end.failure == .keepaliveTimeout(afterNanoseconds: limits.pingTimeoutNanoseconds))
+        #expect(lone.take() == YamuxFrame.goAway(1), "and says so")
+        #expect(lone.end.violations.isEmpty, "\(lone.end.violations)")
+    }
+
+    /// A far end that provokes answers and never reads them.
+    @Test func yamuxControlFramesMax() {
+        let attacks: [[UInt8]] = [
+            YamuxFrame.ping(7),
+            YamuxFrame.windowUpdate(.syn, 1, 0) + YamuxFrame.windowUpdate(.rst, 1, 0),
+        ]
+        for attack in attacks {
+            var limits = YamuxLimits()
+            limits.controlFramesMax = 1000
+            let lone = Lone(.responder, Yamux(role: .responder, limits: limits))
+            var rounds = 0
+            while lone.end.failure == nil && rounds < 5000 {
+                lone.feed(attack)
+                rounds += 1
+            }
+            #expect(lone.end.failure == .tooManyControlFrames(limit: 1000))
+            #expect(rounds >= 990)
+        }
+    }
+
+    @Test func mplexControlFramesMax() {
+        var limits = MplexLimits()
+        limits.controlFramesMax = 1000
+        limits.common.streamsMax = 1
+        let lone = Lone(.responder, Mplex(role: .responder, limits: limits))
+        lone.feed([0, 0])
+        for id in 1...1000 as ClosedRange<UInt64> { lone.feed(MplexFrame.open(id)) }
+        #expect(lone.end.failure == nil)
+        lone.feed(MplexFrame.open(1001))
+        #expect(lone.end.failure == .tooManyControlFrames(limit: 1000))
+    }
+
+    @Test func mplexNameBytesMax() {
+        var limits = MplexLimits()
+        limits.nameBytesMax = 10
+        let lone = Lone(.responder, Mplex(role: .responder, limits: limits))
+        lone.feed(MplexFrame.open(0, name: [UInt8](repeating: 65, count: 10)))
+        #expect(lone.end.failure == nil && lone.end.accepted.count == 1)
+        lone.feed(MplexFrame.open(1, name: [UInt8](repeating: 65, count: 11)))
+        #expect(lone.end.failure == .frameTooLarge(byteCount: 11, limitBytes: 10))
+    }
+
+    @Test func mplexMessageBytesMax() {
+        let most = Lone(.responder, Mplex(role: .responder))
+        most.feed(MplexFrame.open(0))
+        most.feed(MplexFrame.data(2, 0, [UInt8](repeating: 1, count: 1 << 20)))
+        #expect(most.end.failure == nil && most.end.log(most.end.accepted[0]).received.count == 1 << 20)
+        let more = Lone(.responder, Mplex(role: .responder))
+        more.feed(MplexFrame.open(0))
+        more.feed(MplexFrame.header(2, 0, length: 1 << 20 + 1))
+        #expect(more.end.failure == .frameTooLarge(byteCount: 1 << 20 + 1, limitBytes: 1 << 20))
+    }
+}
