@@ -25,6 +25,13 @@
         }
     }
 
+    /// The same as a slice that can be copied again.
+    public consuming func shared() -> Slice {
+        let raw = take()
+        let start = Int(raw.start)
+        return unsafe Slice(raw.block.takeRetainedValue(), start..<start + Int(raw.length))
+    }
+
     /// Gives up ownership: the caller answers for the release.
     @inlinable consuming func take() -> RawSlice {
         let raw = raw

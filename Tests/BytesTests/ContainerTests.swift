@@ -176,17 +176,17 @@ import TestSupport
                 case 4:
                     guard let block = pool.take() else { continue }
                     let slice = Slice(block, 0..<random.int(1...64))
-                    queues.pushFront(slice, on: &fifos[which])
+                    queues.pushFront(QueuedSlice(slice), on: &fifos[which])
                     models[which].insert(slice, at: 0)
                 case 5...6:
                     guard let expected = models[which].first else { continue }
-                    let slice = queues.popFront(&fifos[which])
+                    let slice = queues.popFront(&fifos[which]).shared()
                     #expect(slice.block === expected.block && slice.range == expected.range)
                     models[which].removeFirst()
                 case 7...8:
                     guard let expected = models[which].first, expected.count > 1 else { continue }
                     let cut = random.int(1...expected.count - 1)
-                    let front = queues.splitFront(&fifos[which], byteCount: cut)
+                    let front = queues.splitFront(&fifos[which], byteCount: cut).shared()
                     #expect(front.block === expected.block && front.range == expected.prefix(cut).range)
                     models[which][0] = expected.dropFirst(cut)
                     let left = queues.frontByteCount(fifos[which])

@@ -53,7 +53,7 @@ import TestSupport
         var tags: [UInt64] = []
         while let frame = gather.popUnbegun() {
             tags.append(frame.tag)
-            #expect(frame.payload?.count == 10)
+            #expect(frame.payloadByteCount == 10)
         }
         gather.trim()
         #expect(tags == [4, 3, 2])
@@ -219,7 +219,8 @@ struct GatherModel {
                 return
             }
             #expect(frame.tag == expected.tag)
-            #expect(frame.payload?.block === expected.payload?.block && frame.payload?.range == expected.payload?.range)
+            let payload = frame.takePayload()?.shared()
+            #expect(payload?.block === expected.payload?.block && payload?.range == expected.payload?.range)
             returned.append(expected)
             taken += 1
         }
