@@ -244,6 +244,8 @@ import TestSupport
         let loop = try kind.makeLoop()
         var options = SocketOptions()
         options.receiveLowWaterBytes = 128 << 10
+        // Room for receives that are large enough to raise it.
+        options.receiveBufferBytes = 512 << 10
         let pair = try loop.makePair(options)
         let pattern = PatternBytes(seed: 2)
         var marks: Set<Int> = []
