@@ -66,6 +66,8 @@ struct SideState: Codable, Equatable, Sendable {
 public enum ControlError: Error, Equatable, Sendable, CustomStringConvertible {
     case frameTooLarge(byteCount: Int, limit: Int)
     case malformed(String)
+    /// The first bytes are of another protocol; printable, the beginning only.
+    case foreign(String)
     case closed(String)
     case timeout(what: String, seconds: Double)
     case refused(String)
@@ -75,6 +77,7 @@ public enum ControlError: Error, Equatable, Sendable, CustomStringConvertible {
         switch self {
         case .frameTooLarge(let byteCount, let limit): "a control message of \(byteCount) bytes exceeds the limit of \(limit)"
         case .malformed(let reason): "a control message cannot be read: \(reason)"
+        case .foreign(let beginning): "the peer does not speak StreamGauge's protocol: it began with '\(beginning)'"
         case .closed(let reason): "the server ended the control connection: \(reason)"
         case .timeout(let what, let seconds): "the server did not answer '\(what)' within \(seconds) s"
         case .refused(let reason): "the server refused: \(reason)"
@@ -85,7 +88,7 @@ public enum ControlError: Error, Equatable, Sendable, CustomStringConvertible {
 
 /// Cuts a byte stream into control messages, and makes them. A machine: bytes in, messages out.
 ///
-/// Invariant: `buffer` never holds more than one message and what followed it in one read.
+/// Invariant: `buffer` never holds more than one message and what followed it in one read: an announced length reserves nothing.
 struct ControlCodec {
     enum Kind: UInt8 {
         case json = 1
@@ -93,10 +96,23 @@ struct ControlCodec {
         case receipts = 2
     }
 
-    /// 4 million receipts are well below this.
-    static let byteCountMax = 256 << 20
+    /// What a server may send: 4 million receipts are well below this.
+    static let replyBytesMax = 256 << 20
+    /// What a client may send: a scenario takes a few hundred bytes.
+    static let requestBytesMax = 1 << 20
+
+    private let byteCountMax: Int
     private var buffer: [UInt8] = []
     private var consumed = 0
+    /// Something that can be a message has come: the peer is no stranger.
+    private var isKnown = false
+
+    init(byteCountMax: Int = ControlCodec.replyBytesMax) {
+        self.byteCountMax = byteCountMax
+    }
+
+    /// Bytes given and not yet handed out.
+    var byteCountHeld: Int { buffer.count - consumed }
 
     static func frame(_ kind: Kind, _ body: [UInt8]) -> [UInt8] {
         let length = UInt32(body.count + 1)
@@ -116,14 +132,24 @@ struct ControlCodec {
     mutating func next() throws(ControlError) -> (Kind, [UInt8])? {
         guard buffer.count - consumed >= 5 else { return dropConsumed() }
         let length = buffer[consumed..<consumed + 4].reduce(0) { $0 << 8 | Int($1) }
-        guard length >= 1, length <= Self.byteCountMax else {
-            throw .frameTooLarge(byteCount: length, limit: Self.byteCountMax)
+        guard length >= 1, length <= byteCountMax else {
+            throw stranger ?? .frameTooLarge(byteCount: length, limit: byteCountMax)
         }
-        guard let kind = Kind(rawValue: buffer[consumed + 4]) else { throw .malformed("unknown kind \(buffer[consumed + 4])") }
+        guard let kind = Kind(rawValue: buffer[consumed + 4]) else {
+            throw stranger ?? .malformed("unknown kind \(buffer[consumed + 4])")
+        }
+        isKnown = true
         guard buffer.count - consumed >= 4 + length else { return dropConsumed() }
         let body = Array(buffer[consumed + 5..<consumed + 4 + length])
         consumed += 4 + length
         return (kind, body)
+    }
+
+    /// What to say of a peer whose very first bytes make no sense.
+    private var stranger: ControlError? {
+        guard !isKnown else { return nil }
+        let beginning = buffer.prefix(24).map { (0x20..<0x7f).contains($0) ? Character(UnicodeScalar($0)) : "." }
+        return .foreign(String(beginning))
     }
 
     /// Makes room behind the last whole message.

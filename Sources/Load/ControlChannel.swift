@@ -5,7 +5,7 @@ import Reactor
 /// Carries control messages over a channel: the codec, and a queue for what the channel does not take at once. All on the loop.
 final class ControlChannel: ChannelHandler {
     private let channel: any Channel
-    private var codec = ControlCodec()
+    private var codec: ControlCodec
     private var gather = Gather(arenaByteCount: 64 << 10)
     private var waiting: [Slice] = []
     private var isBusy = false
@@ -14,10 +14,15 @@ final class ControlChannel: ChannelHandler {
     private let onEnd: (String) -> Void
 
     /// - Parameters:
+    ///   - messageBytesMax: the longest message that is taken.
     ///   - onMessage: a whole message arrived.
     ///   - onEnd: the connection is over, and why; called once.
-    init(channel: any Channel, onMessage: @escaping (ControlCodec.Kind, [UInt8]) -> Void, onEnd: @escaping (String) -> Void) {
+    init(
+        channel: any Channel, messageBytesMax: Int, onMessage: @escaping (ControlCodec.Kind, [UInt8]) -> Void,
+        onEnd: @escaping (String) -> Void
+    ) {
         self.channel = channel
+        codec = ControlCodec(byteCountMax: messageBytesMax)
         self.onMessage = onMessage
         self.onEnd = onEnd
     }

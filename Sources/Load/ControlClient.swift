@@ -50,7 +50,8 @@ final class ControlClient: Sendable {
 
     private func adopt(_ raw: any Channel) {
         let control = ControlChannel(
-            channel: raw, onMessage: { [weak self] in self?.received($0, $1) }, onEnd: { [weak self] in self?.ended($0) })
+            channel: raw, messageBytesMax: ControlCodec.replyBytesMax, onMessage: { [weak self] in self?.received($0, $1) },
+            onEnd: { [weak self] in self?.ended($0) })
         channel.value.control = control
         raw.start(control)
         control.send(Greeting(role: .control, token: 0).encoded)

@@ -22,7 +22,7 @@ final class ControlSession {
         self.loop = loop
         self.responder = responder
         control = ControlChannel(
-            channel: channel,
+            channel: channel, messageBytesMax: ControlCodec.requestBytesMax,
             onMessage: { [unowned self] kind, body in received(kind, body) },
             onEnd: { [unowned self] _ in
                 abandonRun()

@@ -210,6 +210,9 @@ extension Scenario {
         if workload == Workload.mixed.rawValue && streams < 2 {
             throw .contradiction("mixed needs at least 2 streams: one for requests, the others for bulk (-m 101 is usual)")
         }
+        if count != nil && flows[0].verb == .hold {
+            throw .contradiction("idle has no operations to count: give it a duration")
+        }
         if flows.contains(where: { $0.verb == .connect }) && flows.count > 1 {
             throw .contradiction("connect cannot be mixed with other flows: it opens and closes whole connections")
         }
