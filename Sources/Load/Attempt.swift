@@ -110,8 +110,7 @@ struct Attempt: Sendable {
             let mine = await local.state().streams
             let theirs = try await serverState().streams
             progress(.connecting(ready: min(mine, theirs), of: wanted))
-            // Without a muxer a stream is known to the server by its first byte only.
-            if mine >= wanted && (theirs >= wanted || !stack.hasMuxer) { return }
+            if mine >= wanted && theirs >= wanted { return }
             guard Clock.now < limit else { throw RunError.streamsMissing(client: mine, server: theirs, wanted: wanted) }
             if generator.isInterrupted { throw RunError.interrupted }
             await sleep(seconds: 0.002) { _ in false }

@@ -131,6 +131,8 @@ final class Shard {
             channel: channel, muxer: makeMuxer(.responder), handler: traffic, loop: loop,
             negotiationBytesReceived: UInt64(Greeting.byteCount))
         add(traffic, connection)
+        // Without a muxer the greeting is the stream's opening: the server may be the one that sends.
+        connection.acceptStream()
         return connection
     }
 

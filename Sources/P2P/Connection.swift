@@ -129,6 +129,15 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     // MARK: Calls of the application
 
+    /// Takes the one stream of a connection without a muxer as opened before anything has arrived on it, so that this side can speak first.
+    /// With a muxer the far end's streams announce themselves, and this does nothing.
+    public func acceptStream() {
+        guard let muxer = muxer as? Passthrough else { return }
+        muxer.acceptStream(events: &hot.value.events)
+        dispatchOwnEvents()
+        wantFlush()
+    }
+
     public func openStream() throws(MuxerError) -> StreamHandle {
         let stream = try muxer.openStream(now: loop.now)
         wantFlush()
