@@ -57,6 +57,7 @@ struct Harvest {
         framesSent += counters.sent.dataFrames
         bytesCopied += connection.bytesCopied
         lateBytes += counters.lateBytes
+        if !traffic.pooled.isEmpty { pooled[traffic.index, default: PooledReceipts()].add(traffic.pooled) }
     }
 
     /// What the kernel counted, or why there is no such count.
@@ -99,8 +100,8 @@ struct Harvest {
         let received = Self.receipt(
             traffic, lane, lane.received, outgoing == .up ? .down : .up, bytes: lane.received.messages * size + UInt64(lane.offset))
         if pools {
-            pooled[traffic.index, default: PooledReceipts()].add(sent, lane.sent.key)
-            pooled[traffic.index, default: PooledReceipts()].add(received, lane.received.key)
+            traffic.pooled.add(sent, lane.sent.key)
+            traffic.pooled.add(received, lane.received.key)
             return
         }
         switch lane.role {
@@ -133,6 +134,19 @@ struct PooledReceipts {
             sum.checksum &+= (receipt.checksum ^ receipt.bytes) &* (key | 1)
         }
         receipt.direction == .up ? merge(&up) : merge(&down)
+    }
+
+    var isEmpty: Bool { up.messages == 0 && up.bytes == 0 && down.messages == 0 && down.bytes == 0 }
+
+    /// Adds what another connection with the same index left.
+    mutating func add(_ other: PooledReceipts) {
+        func merge(_ sum: inout Receipt, _ part: Receipt) {
+            sum.bytes &+= part.bytes
+            sum.messages &+= part.messages
+            sum.checksum &+= part.checksum
+        }
+        merge(&up, other.up)
+        merge(&down, other.down)
     }
 
     func receipts(connection: UInt32) -> [Receipt] {

@@ -37,6 +37,8 @@ final class TrafficConnection: StreamHandler {
         @inline(__always) _modify { yield &state.value.lanes }
     }
     var liveLanes = 0
+    /// Receipts of streams that lived for one operation.
+    var pooled = PooledReceipts()
     /// The pacer's number for this connection.
     var pacerNumber: UInt32?
     /// When dialling began: where a request is a connection's whole life its latency counts from here.

@@ -115,7 +115,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         self.muxer = muxer
         self.handler = handler
         negotiationBytes = (UInt64(prefix.count), negotiationBytesReceived)
-        var gather = Gather(arenaByteCount: limits.writeBytesMax + 64 * 1024, copyThreshold: limits.copyThresholdBytes)
+        var gather = Gather(arenaByteCount: limits.arenaBytesMax, copyThreshold: limits.copyThresholdBytes)
         budget = WriteBudget(limits: limits)
         gather.appendPinned(prefix)
         hot = Owned(Hot(gather: gather))
