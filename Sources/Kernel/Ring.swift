@@ -50,6 +50,16 @@ import Glibc
         case readable, writable, errorsOnly
     }
 
+    /// What is put into the submission queue. The vectors of a send are the caller's, who keeps them until its completion.
+    @safe private enum Operation {
+        case receive(Int32, UInt64)
+        case accept(Int32, UInt64)
+        case send(Int32, UnsafeMutableBufferPointer<iovec>, UInt64)
+        case poll(Int32, UInt32, repeats: Int32, UInt64)
+        case cancel(UInt64, UInt64)
+        case cancelAll(Int32, UInt64)
+    }
+
     /// Completions that may wait: many operations complete more than once.
     static let completionsMax: UInt32 = 4096
 
@@ -60,7 +70,7 @@ import Glibc
     private var filledBytes: [Int] = []
     private var isEnabled = false
     /// Operations that found the submission queue full before the ring was enabled.
-    private var backlog: [Preparation] = unsafe []
+    private var backlog: [Operation] = []
     /// Buffers that the kernel may fill now.
     public private(set) var providedCount = 0
 
@@ -143,30 +153,28 @@ import Glibc
 
     /// Receives again and again, each time into a provided buffer.
     public mutating func receive(_ socket: Socket, tag: UInt64, counts: inout SyscallCounts) {
-        unsafe prepare(&counts) { unsafe cu_receive_multishot($0, socket.descriptor, tag) }
+        prepare(.receive(socket.descriptor, tag), &counts)
     }
 
     /// Accepts again and again; the completions' values are descriptors.
     public mutating func accept(_ socket: Socket, tag: UInt64, counts: inout SyscallCounts) {
-        unsafe prepare(&counts) { unsafe cu_accept_multishot($0, socket.descriptor, tag) }
+        prepare(.accept(socket.descriptor, tag), &counts)
     }
 
     /// Sends the unwritten bytes of `gather`, as many as the kernel takes at once. The gather's memory must stay as it is until the completion.
     public mutating func send(_ socket: Socket, _ gather: inout Gather, tag: UInt64, counts: inout SyscallCounts) {
         let vectors = unsafe gather.withVectors { unsafe $0 }
-        unsafe prepare(&counts) {
-            unsafe cu_send($0, socket.descriptor, vectors.baseAddress, min(vectors.count, Socket.vectorsPerCallMax), tag)
-        }
+        unsafe prepare(.send(socket.descriptor, vectors, tag), &counts)
     }
 
     /// Waits once until `descriptor` is ready.
     public mutating func poll(_ descriptor: Int32, _ interest: PollInterest, tag: UInt64, counts: inout SyscallCounts) {
-        unsafe prepare(&counts) { unsafe cu_poll($0, descriptor, Self.mask(interest), 0, tag) }
+        prepare(.poll(descriptor, Self.mask(interest), repeats: 0, tag), &counts)
     }
 
     /// Tells each time that `descriptor` becomes ready.
     public mutating func watch(_ descriptor: Int32, _ interest: PollInterest, tag: UInt64, counts: inout SyscallCounts) {
-        unsafe prepare(&counts) { unsafe cu_poll($0, descriptor, Self.mask(interest), 1, tag) }
+        prepare(.poll(descriptor, Self.mask(interest), repeats: 1, tag), &counts)
     }
 
     private static func mask(_ interest: PollInterest) -> UInt32 {
@@ -179,29 +187,47 @@ import Glibc
 
     /// Ends the operation that was prepared with the tag `target`; it completes, canceled if it was not faster.
     public mutating func cancel(_ target: UInt64, tag: UInt64, counts: inout SyscallCounts) {
-        unsafe prepare(&counts) { unsafe cu_cancel($0, target, tag) }
+        prepare(.cancel(target, tag), &counts)
     }
 
     /// Ends all operations on `socket`.
     public mutating func cancelAll(_ socket: Socket, tag: UInt64, counts: inout SyscallCounts) {
-        unsafe prepare(&counts) { unsafe cu_cancel_descriptor($0, socket.descriptor, tag) }
+        prepare(.cancelAll(socket.descriptor, tag), &counts)
     }
 
-    private typealias Preparation = (UnsafeMutablePointer<cu_ring>) -> Int32
-
-    private mutating func prepare(_ counts: inout SyscallCounts, _ body: @escaping Preparation) {
-        if unsafe body(ring) != 0 { return }
+    private mutating func prepare(_ operation: Operation, _ counts: inout SyscallCounts) {
+        if put(operation) { return }
         // The submission queue is full: hand over what is in it. A ring that no thread owns yet cannot, so the rest waits for its first turn.
-        guard isEnabled else { return unsafe backlog.append(body) }
-        unsafe submitAndPrepare(&counts, body)
+        guard isEnabled else { return backlog.append(operation) }
+        submitAndPut(operation, &counts)
     }
 
-    private mutating func submitAndPrepare(_ counts: inout SyscallCounts, _ body: Preparation) {
+    private mutating func submitAndPut(_ operation: Operation, _ counts: inout SyscallCounts) {
         unsafe cu_publish_buffers(ring)
         counts.ringEnter &+= 1
         let submitted = unsafe cu_submit(ring)
-        let isPrepared = unsafe body(ring) != 0
+        let isPrepared = put(operation)
         precondition(isPrepared, "the ring takes no operations: \(Errno(-submitted, "io_uring_enter"))")
+    }
+
+    /// False when the submission queue is full.
+    private func put(_ operation: Operation) -> Bool {
+        let isPut: Int32
+        switch operation {
+        case .receive(let descriptor, let tag):
+            isPut = unsafe cu_receive_multishot(ring, descriptor, tag)
+        case .accept(let descriptor, let tag):
+            isPut = unsafe cu_accept_multishot(ring, descriptor, tag)
+        case .send(let descriptor, let vectors, let tag):
+            isPut = unsafe cu_send(ring, descriptor, vectors.baseAddress, min(vectors.count, Socket.vectorsPerCallMax), tag)
+        case .poll(let descriptor, let mask, let repeats, let tag):
+            isPut = unsafe cu_poll(ring, descriptor, mask, repeats, tag)
+        case .cancel(let target, let tag):
+            isPut = unsafe cu_cancel(ring, target, tag)
+        case .cancelAll(let descriptor, let tag):
+            isPut = unsafe cu_cancel_descriptor(ring, descriptor, tag)
+        }
+        return isPut != 0
     }
 
     // MARK: Entering
@@ -213,9 +239,9 @@ import Glibc
             if result < 0 { throw Errno(-result, "io_uring_register") }
         }
         isEnabled = true
-        let waiting = unsafe backlog
-        unsafe backlog = []
-        for unsafe body in unsafe waiting where unsafe body(ring) == 0 { unsafe submitAndPrepare(&counts, body) }
+        let waiting = backlog
+        backlog = []
+        for operation in waiting where !put(operation) { submitAndPut(operation, &counts) }
     }
 
     /// Whether ``next()`` would find something without entering.

@@ -27,15 +27,15 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     // Loop only, from here on.
     var table: [Entry] = []
     var openChannels = 0
-    private var timers = TimerHeap()
+    private let timers = Cell(TimerHeap())
     private var dueTimers: [LoopTimer] = []
     private var batch: [Inbox.Item] = []
-    private var localJobs = RingQueue<UnownedJob>(capacity: 64)
+    private let localJobs = Cell(RingQueue<UnownedJob>(capacity: 64))
     private var localWork: [() -> Void] = []
-    private var turnEnd: [any TurnEndHandler] = []
-    private var turnEndRunning: [any TurnEndHandler] = []
+    private let turnEnd = Cell<[any TurnEndHandler]>([])
+    private let turnEndRunning = Cell<[any TurnEndHandler]>([])
     private var cachedNow: UInt64
-    private var turnCountsSoFar = TurnCounts()
+    private let turnCountsSoFar = Cell(TurnCounts())
     private var isInTurn = false
 
     /// What a token's index stands for.
@@ -110,7 +110,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     public func enqueue(_ job: consuming ExecutorJob) {
         let unowned = UnownedJob(job)
-        if isOnLoop, !inbox.isOver { return localJobs.push(unowned) }
+        if isOnLoop, !inbox.isOver { return localJobs.value.push(unowned) }
         act(on: inbox.add(.job(unowned)))
     }
 
@@ -184,9 +184,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private func turnOnce(waitingUntil limit: UInt64?) {
         precondition(!isInTurn, "a turn inside a turn")
         isInTurn = true
-        turnCountsSoFar.turns &+= 1
+        turnCountsSoFar.value.turns &+= 1
         let events = waitForEvents(limit)
-        turnCountsSoFar.events &+= UInt64(events)
+        turnCountsSoFar.value.events &+= UInt64(events)
         runInbox()
         runTimers()
         runTurnEnd()
@@ -196,7 +196,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// One reap, that waits only when nothing else is to be done.
     private func waitForEvents(_ limit: UInt64?) -> Int {
         var events = 0
-        let deadline = [limit, timers.nextDeadline].compactMap { $0 }.min()
+        let deadline = earlier(limit, timers.value.nextDeadline)
         let isBusy = hasLocalWork || inbox.hasItems || backend.hasWork
         if isBusy || deadline.map({ $0 <= backend.now }) == true {
             events = backend.reap(timeoutNanoseconds: 0, client: self)
@@ -208,11 +208,16 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         return events
     }
 
+    private func earlier(_ left: UInt64?, _ right: UInt64?) -> UInt64? {
+        guard let left, let right else { return left ?? right }
+        return min(left, right)
+    }
+
     private func spin(until deadline: UInt64?) -> Int {
         guard configuration.spinNanoseconds > 0 else { return 0 }
         let end = min(backend.now &+ configuration.spinNanoseconds, deadline ?? .max)
         repeat {
-            turnCountsSoFar.spins &+= 1
+            turnCountsSoFar.value.spins &+= 1
             let events = backend.reap(timeoutNanoseconds: 0, client: self)
             if events > 0 { return events }
         } while !inbox.hasItems && !inbox.isStopRequested && backend.now < end
@@ -220,12 +225,16 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     private func sleep(until deadline: UInt64?) -> Int {
-        turnCountsSoFar.waits &+= 1
+        turnCountsSoFar.value.waits &+= 1
         guard inbox.fallAsleep() else { return backend.reap(timeoutNanoseconds: 0, client: self) }
-        let now = backend.now
-        let events = backend.reap(timeoutNanoseconds: deadline.map { $0 > now ? $0 - now : 0 }, client: self)
+        var timeout: UInt64?
+        if let deadline {
+            let now = backend.now
+            timeout = deadline > now ? deadline - now : 0
+        }
+        let events = backend.reap(timeoutNanoseconds: timeout, client: self)
         inbox.awake()
-        turnCountsSoFar.wakeups &+= 1
+        turnCountsSoFar.value.wakeups &+= 1
         return events
     }
 
@@ -244,7 +253,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             for work in works { work() }
         }
         var remaining = Self.jobsPerTurnMax
-        while remaining > 0, let job = localJobs.pop() {
+        while remaining > 0, let job = localJobs.value.pop() {
             remaining -= 1
             run(.job(job))
         }
@@ -255,35 +264,35 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         case .work(let work):
             work()
         case .job(let job):
-            turnCountsSoFar.jobs &+= 1
+            turnCountsSoFar.value.jobs &+= 1
             runJob(job, on: self)
         }
     }
 
     private func runTimers() {
-        while let timer = timers.popDue(at: cachedNow) { dueTimers.append(timer) }
+        while let timer = timers.value.popDue(at: cachedNow) { dueTimers.append(timer) }
         guard !dueTimers.isEmpty else { return }
         for index in dueTimers.indices where dueTimers[index].state == .due {
             let timer = dueTimers[index]
             timer.state = .idle
-            turnCountsSoFar.timersFired &+= 1
+            turnCountsSoFar.value.timersFired &+= 1
             timer.action()
         }
         dueTimers.removeAll(keepingCapacity: true)
     }
 
     private func runTurnEnd() {
-        guard !turnEnd.isEmpty else { return }
-        swap(&turnEnd, &turnEndRunning)
-        for handler in turnEndRunning {
-            turnCountsSoFar.turnEndCalls &+= 1
+        guard !turnEnd.value.isEmpty else { return }
+        swap(&turnEnd.value, &turnEndRunning.value)
+        for handler in turnEndRunning.value {
+            turnCountsSoFar.value.turnEndCalls &+= 1
             handler.turnEnded()
         }
-        turnEndRunning.removeAll(keepingCapacity: true)
+        turnEndRunning.value.removeAll(keepingCapacity: true)
     }
 
     /// Something that must run before the loop may sleep.
-    private var hasLocalWork: Bool { !turnEnd.isEmpty || !localJobs.isEmpty || !localWork.isEmpty }
+    private var hasLocalWork: Bool { !turnEnd.value.isEmpty || !localJobs.value.isEmpty || !localWork.isEmpty }
 
     /// Work runs, channels close, what that caused runs as well, until nothing is left.
     private func end() {
@@ -294,10 +303,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             closeAll()
             runInbox()
             runTurnEnd()
-        } while !localJobs.isEmpty || !localWork.isEmpty || !inbox.finish()
+        } while !localJobs.value.isEmpty || !localWork.isEmpty || !inbox.finish()
         // A handler that asks for a next turn for ever would otherwise keep the loop.
-        turnEnd.removeAll()
-        timers.removeAll()
+        turnEnd.value.removeAll()
+        timers.value.removeAll()
         backend.shutDown()
         table = []
     }
@@ -324,7 +333,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     public var turnCounts: TurnCounts {
-        var counts = turnCountsSoFar
+        var counts = turnCountsSoFar.value
         counts.submissions = inbox.submissions
         counts.wakeSignals = inbox.wakes
         return counts
@@ -337,7 +346,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// Calling twice means being called twice: the handler keeps note of whether it has asked.
     public func scheduleFlush(_ handler: any TurnEndHandler) {
         requireOnLoop()
-        turnEnd.append(handler)
+        turnEnd.value.append(handler)
     }
 
     /// A timer that calls `action`; it is not armed yet.
@@ -363,11 +372,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     func arm(_ timer: LoopTimer, at deadline: UInt64) {
         requireOnLoop()
-        timers.arm(timer, at: deadline)
+        timers.value.arm(timer, at: deadline)
     }
 
     func cancel(_ timer: LoopTimer) {
         requireOnLoop()
-        timers.cancel(timer)
+        timers.value.cancel(timer)
     }
 }

@@ -23,11 +23,11 @@ extension UringBackend {
 
     /// During the shutdown nobody hears of anything; only the books are kept.
     func handleAfterEnd(_ completion: Ring.Completion) {
-        _ = ring.filled(completion)
+        _ = ring.value.filled(completion)
         let operation = Operation(rawValue: completion.tag & 0xff)
         let token = Self.token(completion.tag)
         if operation == .accept, let descriptor = completion.value {
-            Socket(descriptor: Int32(truncatingIfNeeded: descriptor)).close(counts: &counts)
+            Socket(descriptor: Int32(truncatingIfNeeded: descriptor)).close(counts: &syscalls.value)
         }
         if operation != .cancel, operation != .wake, !completion.hasMore, isLive(token) { complete(token) }
     }
@@ -36,13 +36,13 @@ extension UringBackend {
 
     private func handleReceive(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
         let index = token.index
-        if !completion.hasMore { slots[index].flags.subtract([.armed, .canceling]) }
+        if !completion.hasMore { slots.value[index].flags.subtract([.armed, .canceling]) }
         if let count = completion.value, count > 0 {
-            counts.bytesReceived &+= UInt64(count)
+            syscalls.value.bytesReceived &+= UInt64(count)
             // In a call of its own: when it returns, only a handler can still hold the block.
             if let id = deliver(token, completion, client) { provideAgain(id) }
         } else {
-            if let id = ring.filled(completion)?.doneID { provideAgain(id) }
+            if let id = ring.value.filled(completion)?.doneID { provideAgain(id) }
             if completion.value != nil {
                 end(token, client)
             } else if completion.isOutOfBuffers {
@@ -60,10 +60,10 @@ extension UringBackend {
 
     /// Returns the buffer that the kernel is done with, if it is.
     private func deliver(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) -> Int? {
-        guard let filled = ring.filled(completion) else { return nil }
-        let flags = slots[token.index].flags
+        guard let filled = ring.value.filled(completion) else { return nil }
+        let flags = slots.value[token.index].flags
         if flags.contains(.closing) { return filled.doneID }
-        marks.note(filled.range.count, &slots[token.index].mark, token, slots[token.index].socket, &counts)
+        marks.value.note(filled.range.count, &slots.value[token.index].mark, token, slots.value[token.index].socket, &syscalls.value)
         if flags.contains(.receiving), !flags.contains(.resumed) {
             client.backendReceived(token, filled.block, filled.range)
         } else {
@@ -74,24 +74,24 @@ extension UringBackend {
 
     /// When a part of the block was kept, another block takes its place.
     private func provideAgain(_ id: Int) {
-        if ring.provideAgain(id) { return }
+        if ring.value.provideAgain(id) { return }
         vacantBuffers.append(id)
         fillBuffers()
     }
 
     private func starve(_ token: Token) {
-        guard isOpen(token), slots[token.index].flags.isDisjoint(with: .starved) else { return }
-        slots[token.index].flags.insert(.starved)
+        guard isOpen(token), slots.value[token.index].flags.isDisjoint(with: .starved) else { return }
+        slots.value[token.index].flags.insert(.starved)
         starved.append(token)
     }
 
     private func end(_ token: Token, _ client: any BackendClient) {
         guard isOpen(token) else { return }
-        let flags = slots[token.index].flags
-        slots[token.index].flags.insert(.ended)
+        let flags = slots.value[token.index].flags
+        slots.value[token.index].flags.insert(.ended)
         // Nothing receives any more, so nothing else would learn of a reset.
-        slots[token.index].inFlight += 1
-        ring.poll(slots[token.index].socket.descriptor, .errorsOnly, tag: Self.tag(token, .watch), counts: &counts)
+        slots.value[token.index].inFlight += 1
+        ring.value.poll(slots.value[token.index].socket.descriptor, .errorsOnly, tag: Self.tag(token, .watch), counts: &syscalls.value)
         if flags.contains(.receiving), held[token.index] == nil {
             client.backendEnded(token)
         } else {
@@ -105,7 +105,7 @@ extension UringBackend {
             fail(token, error, client)
         } else {
             held[token.index]?.failure = error
-            slots[token.index].flags.insert(.ended)
+            slots.value[token.index].flags.insert(.ended)
         }
     }
 
@@ -115,16 +115,16 @@ extension UringBackend {
         let tokens = resumed
         resumed.removeAll(keepingCapacity: true)
         for token in tokens where isOpen(token) {
-            slots[token.index].flags.remove(.resumed)
+            slots.value[token.index].flags.remove(.resumed)
             guard var rest = held.removeValue(forKey: token.index) else { continue }
             var delivered = 0
-            while delivered < rest.slices.count, isOpen(token), slots[token.index].flags.contains(.receiving) {
+            while delivered < rest.slices.count, isOpen(token), slots.value[token.index].flags.contains(.receiving) {
                 client.backendReceived(token, rest.slices[delivered].block, rest.slices[delivered].range)
                 delivered += 1
             }
             guard isOpen(token) else { continue }
             rest.slices.removeFirst(delivered)
-            if !rest.slices.isEmpty || !slots[token.index].flags.contains(.receiving) {
+            if !rest.slices.isEmpty || !slots.value[token.index].flags.contains(.receiving) {
                 if !rest.slices.isEmpty || rest.hasEnded || rest.failure != nil { held[token.index] = rest }
             } else if let failure = rest.failure {
                 fail(token, failure, client)
@@ -141,37 +141,37 @@ extension UringBackend {
     private func handleAccept(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
         if let descriptor = completion.value {
             let socket = Socket(descriptor: Int32(truncatingIfNeeded: descriptor))
-            counts.accept &+= 1
+            syscalls.value.accept &+= 1
             accepted(socket, by: token, client)
         } else if isOpen(token), !completion.isCanceled, let error = completion.error("accept") {
-            slots[token.index].flags.remove(.receiving)
+            slots.value[token.index].flags.remove(.receiving)
             client.backendAcceptFailed(ChannelError(error), by: token)
         }
         if !completion.hasMore, isLive(token) {
-            slots[token.index].flags.subtract([.armed, .canceling])
+            slots.value[token.index].flags.subtract([.armed, .canceling])
             arm(token)
             complete(token)
         }
     }
 
     private func accepted(_ socket: Socket, by listener: Token, _ client: any BackendClient) {
-        guard isOpen(listener), let setup = listeners[listener.index] else { return socket.close(counts: &counts) }
+        guard isOpen(listener), let setup = listeners[listener.index] else { return socket.close(counts: &syscalls.value) }
         do throws(Errno) {
             let remote = try socket.remoteAddress()
-            try socket.tuneAccepted(setup.options, from: remote, listeningOn: setup.address, counts: &counts)
+            try socket.tuneAccepted(setup.options, from: remote, listeningOn: setup.address, counts: &syscalls.value)
             let token = insert(socket, [])
-            slots[token.index].mark = LowWaterMarks.State(setup.options)
+            slots.value[token.index].mark = LowWaterMarks.State(setup.options)
             client.backendAccepted(token, from: remote, by: listener)
         } catch {
             // The connection was gone before it was accepted.
-            socket.close(counts: &counts)
+            socket.close(counts: &syscalls.value)
         }
     }
 
     private func handleConnect(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
         defer { if isLive(token) { complete(token) } }
         guard isOpen(token) else { return }
-        if let error = completion.error("poll") ?? slots[token.index].socket.takeError("connect", counts: &counts) {
+        if let error = completion.error("poll") ?? slots.value[token.index].socket.takeError("connect", counts: &syscalls.value) {
             fail(token, ChannelError(error), client)
         } else {
             client.backendConnected(token)
@@ -182,10 +182,10 @@ extension UringBackend {
 
     private func handleSend(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
         let index = token.index
-        slots[index].flags.remove(.sending)
+        slots.value[index].flags.remove(.sending)
         let owner = owners[index].take()
         defer { if isLive(token) { complete(token) } }
-        counts.bytesSent &+= UInt64(completion.value ?? 0)
+        syscalls.value.bytesSent &+= UInt64(completion.value ?? 0)
         // The owner is let go last: its memory was the kernel's until here.
         withExtendedLifetime(owner) {
             guard isOpen(token) else { return }
@@ -198,7 +198,7 @@ extension UringBackend {
     private func handleWatch(_ token: Token, _ completion: Ring.Completion, _ client: any BackendClient) {
         defer { if isLive(token) { complete(token) } }
         guard isOpen(token), !completion.isCanceled else { return }
-        if let error = slots[token.index].socket.takeError("recv", counts: &counts) { receiveFailed(token, ChannelError(error), client) }
+        if let error = slots.value[token.index].socket.takeError("recv", counts: &syscalls.value) { receiveFailed(token, ChannelError(error), client) }
     }
 
     private func fail(_ token: Token, _ error: ChannelError, _ client: any BackendClient) {

@@ -65,13 +65,15 @@ public final class UringBackend: Backend {
     static let entries = 256
 
     public let name = "io_uring"
-    public internal(set) var counts = SyscallCounts()
+    public var counts: SyscallCounts { syscalls.value }
     public var waker: any Waker { eventWaker }
 
+    // What changes with every completion is in cells: it is passed on `inout`, between calls of handlers.
+    let syscalls = Cell(SyscallCounts())
     let pool: BlockPool
     let eventWaker: EventWaker
-    var ring: Ring
-    var slots = Slab<Slot>(capacity: 64)
+    let ring: Cell<Ring>
+    let slots = Cell(Slab<Slot>(capacity: 64))
     /// Every index below this has been used at least once.
     var indexEnd = 0
     var lastGeneration: UInt32 = 0
@@ -84,18 +86,18 @@ public final class UringBackend: Backend {
     var starved: [Token] = []
     /// Buffers that have no block.
     var vacantBuffers: [Int]
-    var marks = LowWaterMarks()
+    let marks = Cell(LowWaterMarks())
     private var isEnabled = false
     private var isShutDown = false
 
     public init(pool: BlockPool) throws(Errno) {
         self.pool = pool
         eventWaker = try EventWaker()
-        ring = try Ring(entries: Self.entries)
+        ring = Cell(try Ring(entries: Self.entries))
         var count = 1
         while count * 2 <= min(Self.buffersMax, max(pool.blocksMax / 2, 1)) { count *= 2 }
         vacantBuffers = Array((0..<count).reversed())
-        try ring.registerBuffers(count: count)
+        try ring.value.registerBuffers(count: count)
         watchWaker()
     }
 
@@ -104,11 +106,11 @@ public final class UringBackend: Backend {
     public var now: UInt64 { Clock.now }
 
     /// How the kernel runs completions.
-    public var mode: Ring.Mode { ring.mode }
+    public var mode: Ring.Mode { ring.value.mode }
 
-    public var hasWork: Bool { ring.hasCompletions || !resumed.isEmpty || (!starved.isEmpty && hasBuffers) }
+    public var hasWork: Bool { ring.value.hasCompletions || !resumed.isEmpty || (!starved.isEmpty && hasBuffers) }
 
-    private var hasBuffers: Bool { ring.providedCount > 0 || pool.outstanding < pool.blocksMax }
+    private var hasBuffers: Bool { ring.value.providedCount > 0 || pool.outstanding < pool.blocksMax }
 
     // MARK: Slots and tags
 
@@ -121,16 +123,16 @@ public final class UringBackend: Backend {
     }
 
     func isLive(_ token: Token) -> Bool {
-        token.index < indexEnd && slots[token.index].generation == token.generation
+        token.index < indexEnd && slots.value[token.index].generation == token.generation
     }
 
     func isOpen(_ token: Token) -> Bool {
-        isLive(token) && !slots[token.index].flags.contains(.closing)
+        isLive(token) && !slots.value[token.index].flags.contains(.closing)
     }
 
     func insert(_ socket: Socket, _ flags: Flags) -> Token {
         lastGeneration = lastGeneration == .max ? 1 : lastGeneration + 1
-        let index = slots.insert(Slot(socket: socket, generation: lastGeneration, flags: flags))
+        let index = slots.value.insert(Slot(socket: socket, generation: lastGeneration, flags: flags))
         precondition(index < 1 << 24, "more sockets than a tag can name")
         if index >= indexEnd {
             indexEnd = index + 1
@@ -141,28 +143,28 @@ public final class UringBackend: Backend {
 
     /// Notes that an operation on the slot has completed for good.
     func complete(_ token: Token) {
-        slots[token.index].inFlight -= 1
+        slots.value[token.index].inFlight -= 1
         vacateIfDone(token)
     }
 
     func vacateIfDone(_ token: Token) {
-        let slot = slots[token.index]
+        let slot = slots.value[token.index]
         guard slot.flags.contains(.closing), slot.inFlight == 0 else { return }
-        slots[token.index].generation = 0
-        slots.remove(token.index)
+        slots.value[token.index].generation = 0
+        slots.value.remove(token.index)
         owners[token.index] = nil
-        slot.socket.close(counts: &counts)
+        slot.socket.close(counts: &syscalls.value)
     }
 
     private func watchWaker() {
-        ring.watch(eventWaker.event.descriptor, .readable, tag: Operation.wake.rawValue, counts: &counts)
+        ring.value.watch(eventWaker.event.descriptor, .readable, tag: Operation.wake.rawValue, counts: &syscalls.value)
     }
 
     // MARK: Operations
 
     public func listen(on address: SocketAddress, options: SocketOptions) throws(ChannelError) -> (Token, SocketAddress) {
         do throws(Errno) {
-            let (socket, bound) = try Socket.listening(on: address, options, counts: &counts)
+            let (socket, bound) = try Socket.listening(on: address, options, counts: &syscalls.value)
             let token = insert(socket, [.listening, .receiving])
             listeners[token.index] = ListenerSetup(address: address, options: options)
             arm(token)
@@ -176,17 +178,17 @@ public final class UringBackend: Backend {
 
     public func connect(to address: SocketAddress, options: SocketOptions) throws(ChannelError) -> Token {
         do throws(Errno) {
-            let socket = try Socket.connecting(to: address, options, counts: &counts)
+            let socket = try Socket.connecting(to: address, options, counts: &syscalls.value)
             do throws(Errno) {
-                _ = try socket.connect(to: address, counts: &counts)
+                _ = try socket.connect(to: address, counts: &syscalls.value)
             } catch {
-                socket.close(counts: &counts)
+                socket.close(counts: &syscalls.value)
                 throw error
             }
             let token = insert(socket, [])
-            slots[token.index].mark = LowWaterMarks.State(options)
-            ring.poll(socket.descriptor, .writable, tag: Self.tag(token, .connect), counts: &counts)
-            slots[token.index].inFlight += 1
+            slots.value[token.index].mark = LowWaterMarks.State(options)
+            ring.value.poll(socket.descriptor, .writable, tag: Self.tag(token, .connect), counts: &syscalls.value)
+            slots.value[token.index].inFlight += 1
             return token
         } catch {
             throw ChannelError(error)
@@ -196,22 +198,22 @@ public final class UringBackend: Backend {
     public func adopt(_ socket: Socket) throws(ChannelError) -> Token { insert(socket, []) }
 
     func arm(_ token: Token) {
-        let slot = slots[token.index]
+        let slot = slots.value[token.index]
         guard slot.flags.contains(.receiving), slot.flags.isDisjoint(with: [.armed, .ended, .closing, .starved, .resumed]) else { return }
-        slots[token.index].flags.insert(.armed)
-        slots[token.index].inFlight += 1
+        slots.value[token.index].flags.insert(.armed)
+        slots.value[token.index].inFlight += 1
         if slot.flags.contains(.listening) {
-            ring.accept(slot.socket, tag: Self.tag(token, .accept), counts: &counts)
+            ring.value.accept(slot.socket, tag: Self.tag(token, .accept), counts: &syscalls.value)
         } else {
-            ring.receive(slot.socket, tag: Self.tag(token, .receive), counts: &counts)
+            ring.value.receive(slot.socket, tag: Self.tag(token, .receive), counts: &syscalls.value)
         }
     }
 
     public func startReceiving(_ token: Token) {
         guard isOpen(token) else { return }
-        slots[token.index].flags.insert(.receiving)
-        if held[token.index] != nil, !slots[token.index].flags.contains(.resumed) {
-            slots[token.index].flags.insert(.resumed)
+        slots.value[token.index].flags.insert(.receiving)
+        if held[token.index] != nil, !slots.value[token.index].flags.contains(.resumed) {
+            slots.value[token.index].flags.insert(.resumed)
             resumed.append(token)
         }
         arm(token)
@@ -219,52 +221,52 @@ public final class UringBackend: Backend {
 
     public func stopReceiving(_ token: Token) {
         guard isOpen(token) else { return }
-        slots[token.index].flags.remove(.receiving)
-        guard slots[token.index].flags.contains(.armed), !slots[token.index].flags.contains(.canceling) else { return }
-        slots[token.index].flags.insert(.canceling)
-        ring.cancel(Self.tag(token, .receive), tag: Operation.cancel.rawValue, counts: &counts)
+        slots.value[token.index].flags.remove(.receiving)
+        guard slots.value[token.index].flags.contains(.armed), !slots.value[token.index].flags.contains(.canceling) else { return }
+        slots.value[token.index].flags.insert(.canceling)
+        ring.value.cancel(Self.tag(token, .receive), tag: Operation.cancel.rawValue, counts: &syscalls.value)
     }
 
     public func send(_ token: Token, _ gather: inout Gather, owner: AnyObject) -> SendOutcome {
         guard isOpen(token) else { return .failed(.closed) }
         if let failure = sendFailures[token.index] { return .failed(failure) }
-        precondition(!slots[token.index].flags.contains(.sending), "one send at a time")
-        slots[token.index].flags.insert(.sending)
-        slots[token.index].inFlight += 1
+        precondition(!slots.value[token.index].flags.contains(.sending), "one send at a time")
+        slots.value[token.index].flags.insert(.sending)
+        slots.value[token.index].inFlight += 1
         owners[token.index] = owner
-        ring.send(slots[token.index].socket, &gather, tag: Self.tag(token, .send), counts: &counts)
+        ring.value.send(slots.value[token.index].socket, &gather, tag: Self.tag(token, .send), counts: &syscalls.value)
         return .pending
     }
 
     public func finishSending(_ token: Token) {
         guard isOpen(token) else { return }
         // Fails only when the connection is already gone, which the receive reports.
-        do throws(Errno) { try slots[token.index].socket.finishSending(counts: &counts) } catch {}
+        do throws(Errno) { try slots.value[token.index].socket.finishSending(counts: &syscalls.value) } catch {}
     }
 
     public func close(_ token: Token) {
         guard isOpen(token) else { return }
-        let slot = slots[token.index]
-        slots[token.index].flags.insert(.closing)
-        marks.forget(token, slot.mark)
+        let slot = slots.value[token.index]
+        slots.value[token.index].flags.insert(.closing)
+        marks.value.forget(token, slot.mark)
         held[token.index] = nil
         sendFailures[token.index] = nil
         if slot.flags.contains(.listening) {
             if case .unix(let path)? = listeners.removeValue(forKey: token.index)?.address { Socket.removePath(path) }
             // The address is free at once, although the descriptor is not.
-            slot.socket.shutdownBoth(counts: &counts)
+            slot.socket.shutdownBoth(counts: &syscalls.value)
         }
-        if slot.inFlight > 0 { ring.cancelAll(slot.socket, tag: Operation.cancel.rawValue, counts: &counts) }
+        if slot.inFlight > 0 { ring.value.cancelAll(slot.socket, tag: Operation.cancel.rawValue, counts: &syscalls.value) }
         vacateIfDone(token)
     }
 
     public func settings(_ token: Token) -> SocketSettings? {
         guard isOpen(token) else { return nil }
-        do throws(Errno) { return try slots[token.index].socket.settings() } catch { return nil }
+        do throws(Errno) { return try slots.value[token.index].socket.settings() } catch { return nil }
     }
 
     public func tcpInfo(_ token: Token) -> TCPInfo? {
-        isOpen(token) ? slots[token.index].socket.tcpInfo() : nil
+        isOpen(token) ? slots.value[token.index].socket.tcpInfo() : nil
     }
 
     // MARK: Entering
@@ -273,10 +275,10 @@ public final class UringBackend: Backend {
         fillBuffers()
         rearmStarved()
         let delivered = deliverHeld(client)
-        enter(timeoutNanoseconds: delivered > 0 ? 0 : marks.bounded(timeoutNanoseconds))
+        enter(timeoutNanoseconds: delivered > 0 ? 0 : marks.value.bounded(timeoutNanoseconds))
         var events = delivered
-        if events == 0, timeoutNanoseconds != 0, !ring.hasCompletions { lowerMarks() }
-        while events < Self.eventsPerReapMax, let completion = ring.next() {
+        if events == 0, timeoutNanoseconds != 0, !ring.value.hasCompletions { lowerMarks() }
+        while events < Self.eventsPerReapMax, let completion = ring.value.next() {
             events += 1
             handle(completion, client)
         }
@@ -290,9 +292,9 @@ public final class UringBackend: Backend {
         do throws(Errno) {
             if !isEnabled {
                 isEnabled = true
-                try ring.enable(counts: &counts)
+                try ring.value.enable(counts: &syscalls.value)
             }
-            try ring.enter(timeoutNanoseconds: timeoutNanoseconds, counts: &counts)
+            try ring.value.enter(timeoutNanoseconds: timeoutNanoseconds, counts: &syscalls.value)
         } catch {
             fatalError("the loop cannot wait: \(error)")
         }
@@ -302,22 +304,22 @@ public final class UringBackend: Backend {
     func fillBuffers() {
         while let id = vacantBuffers.last, let block = pool.take() {
             vacantBuffers.removeLast()
-            ring.provide(block, id: id)
+            ring.value.provide(block, id: id)
         }
     }
 
     private func rearmStarved() {
-        guard !starved.isEmpty, ring.providedCount > 0 else { return }
+        guard !starved.isEmpty, ring.value.providedCount > 0 else { return }
         let waiting = starved
         starved.removeAll(keepingCapacity: true)
         for token in waiting where isOpen(token) {
-            slots[token.index].flags.remove(.starved)
+            slots.value[token.index].flags.remove(.starved)
             arm(token)
         }
     }
 
     private func lowerMarks() {
-        marks.lowerAll(&counts) { slots[$0.index].mark.isRaised = false }
+        marks.value.lowerAll(&syscalls.value) { slots.value[$0.index].mark.isRaised = false }
     }
 
     func watchWakerAgain() {
@@ -327,27 +329,27 @@ public final class UringBackend: Backend {
     public func shutDown() {
         guard !isShutDown else { return }
         isShutDown = true
-        for index in 0..<indexEnd where slots[index].generation != 0 {
-            close(Token(index: index, generation: slots[index].generation))
+        for index in 0..<indexEnd where slots.value[index].generation != 0 {
+            close(Token(index: index, generation: slots.value[index].generation))
         }
-        if !isEnabled || awaitOperations() { ring.takeAllBuffers() }
+        if !isEnabled || awaitOperations() { ring.value.takeAllBuffers() }
         // What is left was never handed over, or its thread is gone: the kernel does nothing for it any more.
-        for index in 0..<indexEnd where slots[index].generation != 0 {
-            slots[index].inFlight = 0
-            vacateIfDone(Token(index: index, generation: slots[index].generation))
+        for index in 0..<indexEnd where slots.value[index].generation != 0 {
+            slots.value[index].inFlight = 0
+            vacateIfDone(Token(index: index, generation: slots.value[index].generation))
         }
     }
 
     /// Waits until the kernel holds no memory of ours: everything is being cancelled, so that is soon. False when this thread cannot find out.
     private func awaitOperations() -> Bool {
-        while (0..<indexEnd).contains(where: { slots[$0].generation != 0 }) {
+        while (0..<indexEnd).contains(where: { slots.value[$0].generation != 0 }) {
             do throws(Errno) {
-                try ring.enter(timeoutNanoseconds: nil, counts: &counts)
+                try ring.value.enter(timeoutNanoseconds: nil, counts: &syscalls.value)
             } catch {
                 // The ring belongs to another thread, which has ended.
                 return false
             }
-            while let completion = ring.next() { handleAfterEnd(completion) }
+            while let completion = ring.value.next() { handleAfterEnd(completion) }
         }
         return true
     }
