@@ -46,18 +46,18 @@ public final class EpollBackend: Backend {
     public var counts: SyscallCounts { syscalls.value }
     public var waker: any Waker { eventWaker }
 
-    // What changes with every receive and send is in cells: it is passed on `inout`, between calls of handlers.
-    private let syscalls = Cell(SyscallCounts())
+    // What changes with every receive and send is owned apart: it is passed on `inout`, between calls of handlers.
+    private let syscalls = Owned(SyscallCounts())
     private let pool: BlockPool
     private let eventWaker: EventWaker
-    private let epoll: Cell<Epoll>
-    private let slots = Cell(Slab<Slot>(capacity: 64))
+    private let epoll: Owned<Epoll>
+    private let slots = Owned(Slab<Slot>(capacity: 64))
     private var listeners: [Token: ListenerSetup] = [:]
-    private let ready = Cell(RingQueue<Token>(capacity: 64))
+    private let ready = Owned(RingQueue<Token>(capacity: 64))
     /// Sockets that had bytes when the pool had no block.
-    private let starved = Cell(RingQueue<Token>(capacity: 16))
-    private let storage = Cell(ReceiveStorage())
-    private let marks = Cell(LowWaterMarks())
+    private let starved = Owned(RingQueue<Token>(capacity: 16))
+    private let storage = Owned(ReceiveStorage())
+    private let marks = Owned(LowWaterMarks())
     private var lastGeneration: UInt32 = 0
     /// Every index below this has been used at least once.
     private var indexEnd = 0
@@ -67,7 +67,7 @@ public final class EpollBackend: Backend {
     public init(pool: BlockPool) throws(Errno) {
         self.pool = pool
         eventWaker = try EventWaker()
-        epoll = Cell(try Epoll())
+        epoll = Owned(try Epoll())
         try epoll.value.add(eventWaker.event.descriptor, token: Self.wakerToken.raw, interest: .readable, counts: &syscalls.value)
     }
 

@@ -27,15 +27,15 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     // Loop only, from here on.
     var table: [Entry] = []
     var openChannels = 0
-    private let timers = Cell(TimerHeap())
+    private let timers = Owned(TimerHeap())
     private var dueTimers: [LoopTimer] = []
     private var batch: [Inbox.Item] = []
-    private let localJobs = Cell(RingQueue<UnownedJob>(capacity: 64))
+    private let localJobs = Owned(RingQueue<UnownedJob>(capacity: 64))
     private var localWork: [() -> Void] = []
-    private let turnEnd = Cell<[any TurnEndHandler]>([])
-    private let turnEndRunning = Cell<[any TurnEndHandler]>([])
+    private let turnEnd = Owned<[any TurnEndHandler]>([])
+    private let turnEndRunning = Owned<[any TurnEndHandler]>([])
     private var cachedNow: UInt64
-    private let turnCountsSoFar = Cell(TurnCounts())
+    private let turnCountsSoFar = Owned(TurnCounts())
     private var isInTurn = false
 
     /// What a token's index stands for.

@@ -94,8 +94,10 @@ struct TimerHeap {
     }
 
     mutating func removeAll() {
-        for entry in entries { entry.timer.state = .idle }
-        entries.removeAll()
+        // Out of the heap first: what the timers' closures hold may end with them, and come back to the heap as it does.
+        let removed = entries
+        entries = []
+        for entry in removed { entry.timer.state = .idle }
     }
 
     private mutating func remove(_ index: Int) {

@@ -68,12 +68,12 @@ public final class UringBackend: Backend {
     public var counts: SyscallCounts { syscalls.value }
     public var waker: any Waker { eventWaker }
 
-    // What changes with every completion is in cells: it is passed on `inout`, between calls of handlers.
-    let syscalls = Cell(SyscallCounts())
+    // What changes with every completion is owned apart: it is passed on `inout`, between calls of handlers.
+    let syscalls = Owned(SyscallCounts())
     let pool: BlockPool
     let eventWaker: EventWaker
-    let ring: Cell<Ring>
-    let slots = Cell(Slab<Slot>(capacity: 64))
+    let ring: Owned<Ring>
+    let slots = Owned(Slab<Slot>(capacity: 64))
     /// Every index below this has been used at least once.
     var indexEnd = 0
     var lastGeneration: UInt32 = 0
@@ -86,14 +86,14 @@ public final class UringBackend: Backend {
     var starved: [Token] = []
     /// Buffers that have no block.
     var vacantBuffers: [Int]
-    let marks = Cell(LowWaterMarks())
+    let marks = Owned(LowWaterMarks())
     private var isEnabled = false
     private var isShutDown = false
 
     public init(pool: BlockPool) throws(Errno) {
         self.pool = pool
         eventWaker = try EventWaker()
-        ring = Cell(try Ring(entries: Self.entries))
+        ring = Owned(try Ring(entries: Self.entries))
         var count = 1
         while count * 2 <= min(Self.buffersMax, max(pool.blocksMax / 2, 1)) { count *= 2 }
         vacantBuffers = Array((0..<count).reversed())
