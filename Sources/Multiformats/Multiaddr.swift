@@ -25,9 +25,9 @@ public struct Multiaddr: Hashable, Sendable, CustomStringConvertible {
         while let name = parts.popFirst() {
             // A path is everything behind `unix`: it holds slashes of its own.
             if name == "unix" {
-                let path = parts.joined(separator: "/")
+                let path = parts.joined(separator: "/").drop { $0 == "/" }
                 guard !path.isEmpty else { throw .missingValue(component: name, in: text) }
-                components.append(.unix(path.hasPrefix("/") ? path : "/" + path))
+                components.append(.unix("/" + path))
                 break
             }
             components.append(try Self.component(name, value: parts.popFirst(), in: text))

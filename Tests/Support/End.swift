@@ -69,7 +69,8 @@ public final class End {
     weak var peer: End?
     let clock: VirtualClock
     let checksContent: Bool
-    var gather = Gather()
+    /// Smaller than a connection's, so that tests meet a full one.
+    var gather = Gather(arenaByteCount: 64 << 10)
     /// Bytes of a write whose result has not come yet.
     var inFlight: Int? {
         // The application may give the machine something to do meanwhile.
@@ -140,9 +141,11 @@ public final class End {
     // MARK: What the machine says
 
     private func register(_ stream: StreamHandle, opener: MuxerRole) {
-        // A stream that ended later in the same batch of events is stale already: it gets a number that no wire has.
-        let wireID = muxer.ordinal(of: stream) ?? .max - UInt64(keys.count)
-        let key = StreamKey(wireID: wireID, opener: opener)
+        // A stream that ended later in the same batch of events is stale already, and a far end may use a number again after its stream has
+        // ended: such a stream gets a number that no wire has.
+        let substitute = .max - UInt64(keys.count)
+        var key = StreamKey(wireID: muxer.ordinal(of: stream) ?? substitute, opener: opener)
+        if logs[key]?.isLive == false { key = StreamKey(wireID: substitute, opener: opener) }
         if logs[key] != nil { violations.append("\(key) was opened twice") }
         if keys[stream] != nil { violations.append("a handle was given out twice") }
         keys[stream] = key

@@ -14,7 +14,7 @@ public final class Lone {
     @discardableResult
     public func feed(_ bytes: [UInt8], chunk: Int = .max) -> MuxerError? {
         var rest = bytes[...]
-        while !rest.isEmpty && end.failure == nil {
+        while !rest.isEmpty && end.failure == nil && !end.hasReceivedEnd {
             end.receive(Array(rest.prefix(chunk)), margin: 3)
             rest = rest.dropFirst(chunk)
         }
@@ -22,20 +22,47 @@ public final class Lone {
     }
 
     /// All that the machine has to say.
+    ///
+    /// A machine that never comes to an end of it is stopped after a while.
     public func take() -> [UInt8] {
+        completeWrite(taking: .max)
         var result: [UInt8] = []
-        while end.muxer.hasOutput {
+        var rounds = 0
+        while end.muxer.hasOutput || !end.gather.isEmpty, rounds < 10_000 {
+            rounds += 1
             end.transmit(byteLimit: 1 << 20)
             let block = Block(capacity: end.gather.byteCount)
             let count = end.gather.copyBytes(into: block)
             result += block.bytes(0..<count).array()
             end.wrote(count)
-            if count == 0 { break }
         }
         return result
     }
 
-    public func receiveEnd() { end.receiveEnd() }
+    /// One write that takes no more than `count` bytes; what was not begun goes back to the machine.
+    public func write(byteLimit: Int, taking count: Int) {
+        guard end.inFlight == nil else { return }
+        beginWrite(byteLimit: byteLimit)
+        completeWrite(taking: count)
+    }
+
+    /// Hands frames to a write whose result comes with ``completeWrite(taking:)``.
+    public func beginWrite(byteLimit: Int) {
+        guard end.inFlight == nil else { return }
+        end.transmit(byteLimit: byteLimit)
+        end.inFlight = end.gather.byteCount
+    }
+
+    public func completeWrite(taking count: Int) {
+        guard let offered = end.inFlight else { return }
+        end.inFlight = nil
+        end.wrote(min(offered, count))
+    }
+
+    /// The far end will send nothing more; what is fed later is ignored.
+    public func receiveEnd() {
+        if !end.hasReceivedEnd { end.receiveEnd() }
+    }
 
     /// Lets time pass, and runs what is due then.
     public func advance(by duration: Nanoseconds) {

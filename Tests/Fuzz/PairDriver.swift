@@ -1,0 +1,79 @@
+import Muxers
+import TestSupport
+
+/// Two honest machines and a program of calls: whatever is called when, and however the bytes travel, neither end may fail, and what
+/// arrives is what was sent.
+enum PairDriver {
+    static func run(_ bytes: [UInt8]) {
+        var input = Input(bytes)
+        let isYamux = input.byte() & 1 == 0
+        var plan = FaultPlan.rough(UInt64(input.byte()))
+        plan.pipeBytesMax = max(plan.pipeBytesMax, 8000)
+        plan.writeBytesMax = max(plan.writeBytesMax, 2000)
+        let pair = Pair(plan) { role in
+            var limits = MuxerLimits()
+            limits.streamsMax = 10
+            limits.framePayloadBytesMax = 4000
+            limits.quantumBytes = 4000
+            limits.sparseBytesMax = 1000
+            guard isYamux else {
+                var mplex = MplexLimits()
+                mplex.common = limits
+                return Mplex(role: role, limits: mplex)
+            }
+            var yamux = YamuxLimits()
+            yamux.common = limits
+            return Yamux(role: role, limits: yamux)
+        }
+        pair.initiator.consumption = .byHand
+        pair.responder.consumption = .byHand
+        do {
+            while !input.isEmpty { try step(pair, &input) }
+            try finish(pair)
+        } catch {
+            fatalError("\(error)")
+        }
+    }
+
+    private static func step(_ pair: Pair, _ input: inout Input) throws {
+        let end = input.byte() & 1 == 0 ? pair.initiator : pair.responder
+        let choice = input.byte() % 8
+        guard choice > 1, let stream = pick(end, &input) else {
+            if choice == 0 { _ = try? end.open() } else { try pair.turn() }
+            return
+        }
+        switch choice {
+        case 2, 3: _ = try? end.send([UInt8](repeating: input.byte(), count: input.pick([1, 10, 900, 5_000, 20_000])), on: stream)
+        case 4: try? end.finish(stream)
+        case 5: if input.byte() % 4 == 0 { end.reset(stream) }
+        case 6: end.consume(stream, byteCount: end.log(stream).isLive ? end.log(stream).unconsumed / (1 + Int(input.byte() % 2)) : 0)
+        default: try pair.turn()
+        }
+    }
+
+    private static func pick(_ end: End, _ input: inout Input) -> StreamHandle? {
+        let recent = end.handles.suffix(12)
+        return recent.isEmpty ? nil : recent[recent.startIndex + Int(input.byte()) % recent.count]
+    }
+
+    private static func finish(_ pair: Pair) throws {
+        for end in [pair.initiator, pair.responder] {
+            end.consumption = .atOnce
+            end.consumeAll()
+        }
+        try pair.settle()
+        for end in [pair.initiator, pair.responder] {
+            for stream in end.handles where end.log(stream).isLive { try end.finish(stream) }
+        }
+        try pair.settle()
+        try pair.checkLedger()
+        for end in [pair.initiator, pair.responder] {
+            require(end.failure == nil, "\(end.role) gave up: \(end.failure.map { "\($0)" } ?? "")")
+            require(end.muxer.streamCount == 0, "\(end.muxer.streamCount) streams never end")
+        }
+        for (key, log) in pair.initiator.logs {
+            guard let other = pair.responder.logs[key], log.isClosed && other.isClosed else { continue }
+            require(other.received == log.sent && other.sent == log.received, "\(key) lost bytes")
+        }
+    }
+}
