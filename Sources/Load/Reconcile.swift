@@ -119,7 +119,7 @@ extension Attempt {
         figures.framesSent = both { .value($1.framesSent &- $0.framesSent) }
         figures.writes = both { .value($1.writes &- $0.writes) }
         figures.bytesCopied = both { .value($1.bytesCopied &- $0.bytesCopied) }
-        figures.options = both { .value($1.socketOptions) }
+        figures.options = both { begin, _ in begin.socketOptions.isEmpty ? .unavailable("no socket was open") : .value(begin.socketOptions) }
     }
 
     // MARK: Memory

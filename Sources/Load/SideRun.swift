@@ -205,8 +205,20 @@ extension Shard {
             counts.framesSent += connection.muxer.counters.sent.dataFrames
             counts.writes += connection.writes
             counts.bytesCopied += connection.bytesCopied
+            if counts.socketOptions.isEmpty { counts.socketOptions = socketOptions(of: connection) }
         }
         return counts
+    }
+
+    /// What the kernel made of the options of a connection's socket; nothing where there is no socket.
+    private func socketOptions(of connection: Connection) -> [String: Int] {
+        guard let settings = loop.settings(of: connection.channel) else { return [:] }
+        var options = [
+            "so_rcvbuf": settings.receiveBufferBytes, "so_sndbuf": settings.sendBufferBytes, "so_rcvlowat": settings.receiveLowWaterBytes,
+            "tcp_nodelay": settings.noDelay == true ? 1 : 0,
+        ]
+        if let mark = settings.notSentLowWaterBytes { options["tcp_notsent_lowat"] = mark }
+        return options
     }
 
     /// Calls back with true as soon as `condition` holds, or with false at `limit`.
