@@ -20,6 +20,8 @@ final class TrafficConnection: StreamHandler {
     /// What every message touches.
     private struct State: ~Copyable {
         var lanes = Stack<Lane>()
+        /// Of each flow.
+        var shapes = Stack<MessageShape>()
         /// Start of each request under way: `depth` places a lane.
         var starts = Stack<Nanoseconds>()
         /// The same, when they were really sent: kept in open loop only, where that is another time.
@@ -51,6 +53,7 @@ final class TrafficConnection: StreamHandler {
         self.shard = shard
         self.index = index
         self.streamBase = streamBase
+        for shape in shard.shapes { state.value.shapes.push(shape) }
     }
 
     // MARK: Opening
@@ -175,7 +178,7 @@ final class TrafficConnection: StreamHandler {
 
     /// Queues one message; returns the bytes then queued, or nil when the stream is gone.
     private func sendMessage(_ place: Int, on connection: Connection) -> Int? {
-        let shape = shard.shapes[Int(lanes[place].flow)]
+        let shape = state.value.shapes[Int(lanes[place].flow)]
         let message = lanes[place].sent.messages
         let key = lanes[place].sent.key
         let isSampled = shard.sampleRule.isSampled(message: message, streamKey: key)
@@ -220,7 +223,7 @@ final class TrafficConnection: StreamHandler {
             shard.corruption("connection \(index): \(range.count) bytes came on a stream that should be silent")
             return range.count
         }
-        let shape = shard.shapes[Int(lanes[place].flow)]
+        let shape = state.value.shapes[Int(lanes[place].flow)]
         var position = range.lowerBound
         while position < range.upperBound {
             let offset = Int(lanes[place].offset)
