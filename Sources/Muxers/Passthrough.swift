@@ -30,12 +30,8 @@ public final class Passthrough: Muxer {
     private let role: MuxerRole
     private let limits: MuxerLimits
     private let receiveBufferBytesMax: Int
-    private let state = Owned(Core())
-
-    private var core: Core {
-        @inline(__always) _read { yield state.value }
-        @inline(__always) _modify { yield &state.value }
-    }
+    /// Reached directly, without an accessor that yields it: such a yield is read after its end in builds without optimisation.
+    private let core = Owned(Core())
 
     /// The hot state, in a struct so that a call checks for exclusive access once.
     private struct Core: ~Copyable {
@@ -95,18 +91,18 @@ public final class Passthrough: Muxer {
     // MARK: Opening
 
     public func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle {
-        guard !core.isClosing else { throw .closing }
-        guard role == .initiator, case .unopened = core.state else { throw .tooManyStreams(limit: 1) }
-        core.state = .open
-        core.counters.streamsOpened += 1
+        guard !core.value.isClosing else { throw .closing }
+        guard role == .initiator, case .unopened = core.value.state else { throw .tooManyStreams(limit: 1) }
+        core.value.state = .open
+        core.value.counters.streamsOpened += 1
         return Self.stream
     }
 
     /// Opens the responder's stream before anything has arrived, for a responder that speaks first. Harmless when it is open already.
     public func acceptStream(events: inout EventList) {
-        guard role == .responder, case .unopened = core.state else { return }
-        core.state = .open
-        core.counters.streamsAccepted += 1
+        guard role == .responder, case .unopened = core.value.state else { return }
+        core.value.state = .open
+        core.value.counters.streamsAccepted += 1
         events.push(.opened(Self.stream))
     }
 
@@ -115,34 +111,34 @@ public final class Passthrough: Muxer {
     @discardableResult
     public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
         guard isLive(stream) else { throw .unknownStream }
-        guard !core.hasFinished else { throw .sendSideClosed }
-        let queued = core.queuedBytes + payload.count
+        guard !core.value.hasFinished else { throw .sendSideClosed }
+        let queued = core.value.queuedBytes + payload.count
         guard queued <= limits.sendQueueBytesMax else { throw .sendQueueFull(limitBytes: limits.sendQueueBytesMax) }
         if payload.isEmpty { return queued }
-        core.push(payload)
-        if queued > limits.sendLowWaterBytes { core.writableWanted = true }
+        core.value.push(payload)
+        if queued > limits.sendLowWaterBytes { core.value.writableWanted = true }
         return queued
     }
 
     public func finish(_ stream: StreamHandle) throws(MuxerError) {
         guard isLive(stream) else { throw .unknownStream }
-        core.hasFinished = true
+        core.value.hasFinished = true
     }
 
     public func reset(_ stream: StreamHandle, code: UInt32) {
         guard isLive(stream) else { return }
-        core.wasAborted = true
-        core.end()
-        core.counters.streamsReset += 1
+        core.value.wasAborted = true
+        core.value.end()
+        core.value.counters.streamsReset += 1
     }
 
     public func consume(_ stream: StreamHandle, byteCount: Int) {
         guard isLive(stream) else { return }
-        precondition(byteCount >= 0 && byteCount <= core.unconsumed, "more consumed than was delivered")
-        core.unconsumed -= byteCount
+        precondition(byteCount >= 0 && byteCount <= core.value.unconsumed, "more consumed than was delivered")
+        core.value.unconsumed -= byteCount
     }
 
-    public func close(code: GoAwayCode) { core.isClosing = true }
+    public func close(code: GoAwayCode) { core.value.isClosing = true }
 
     // MARK: Receiving
 
@@ -151,82 +147,82 @@ public final class Passthrough: Muxer {
     ) throws(MuxerError) -> Int {
         let count = bytes.byteCount
         guard count > 0 else { return 0 }
-        if case .unopened = core.state {
-            guard role == .responder, !core.isClosing else { throw .unopenedStream(streamID: 0) }
+        if case .unopened = core.value.state {
+            guard role == .responder, !core.value.isClosing else { throw .unopenedStream(streamID: 0) }
             acceptStream(events: &events)
         }
-        core.counters.received.payloadBytes &+= UInt64(count)
-        guard case .open = core.state, !core.remoteHasFinished else {
-            core.counters.lateBytes &+= UInt64(count)
+        core.value.counters.received.payloadBytes &+= UInt64(count)
+        guard case .open = core.value.state, !core.value.remoteHasFinished else {
+            core.value.counters.lateBytes &+= UInt64(count)
             return count
         }
-        core.unconsumed += count
+        core.value.unconsumed += count
         events.push(.data(Self.stream, offset: UInt32(truncatingIfNeeded: offset), count: UInt32(truncatingIfNeeded: count)))
         return count
     }
 
     public func receiveEnd(events: inout EventList) {
-        if !core.isClosing { acceptStream(events: &events) }
-        guard case .open = core.state, !core.remoteHasFinished else { return }
-        core.remoteHasFinished = true
+        if !core.value.isClosing { acceptStream(events: &events) }
+        guard case .open = core.value.state, !core.value.remoteHasFinished else { return }
+        core.value.remoteHasFinished = true
         events.push(.finished(Self.stream))
         closeIfDone(events: &events)
     }
 
-    public var wantsInput: Bool { core.unconsumed < receiveBufferBytesMax }
+    public var wantsInput: Bool { core.value.unconsumed < receiveBufferBytesMax }
 
     // MARK: Transmitting
 
     public var hasOutput: Bool {
-        guard case .open = core.state else { return false }
-        return !core.queue.isEmpty || core.hasFinished && !core.finishSettled
+        guard case .open = core.value.state else { return false }
+        return !core.value.queue.isEmpty || core.value.hasFinished && !core.value.finishSettled
     }
 
     public func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
-        while gather.byteCount < byteLimit, gather.hasRoom, !core.queue.isEmpty {
-            gather.endFrame(tag: 0, payload: core.pop(limit: limits.framePayloadBytesMax))
+        while gather.byteCount < byteLimit, gather.hasRoom, !core.value.queue.isEmpty {
+            gather.endFrame(tag: 0, payload: core.value.pop(limit: limits.framePayloadBytesMax))
         }
-        guard core.writableWanted, core.queuedBytes <= limits.sendLowWaterBytes else { return }
-        core.writableWanted = false
+        guard core.value.writableWanted, core.value.queuedBytes <= limits.sendLowWaterBytes else { return }
+        core.value.writableWanted = false
         events.push(.writable(Self.stream))
     }
 
     public func takeBack(_ frame: consuming Gather.Frame) {
-        if let payload = frame.takePayload() { core.takeBack(payload) }
+        if let payload = frame.takePayload() { core.value.takeBack(payload) }
     }
 
     public func settle(events: inout EventList) {
-        guard core.hasFinished, core.queue.isEmpty, case .open = core.state else { return }
-        core.finishSettled = true
+        guard core.value.hasFinished, core.value.queue.isEmpty, case .open = core.value.state else { return }
+        core.value.finishSettled = true
         closeIfDone(events: &events)
     }
 
     public var connectionDemand: ConnectionDemand {
-        if core.wasAborted { return .abort }
-        return core.finishSettled ? .finishSending : .none
+        if core.value.wasAborted { return .abort }
+        return core.value.finishSettled ? .finishSending : .none
     }
 
     // MARK: Ending
 
     private func closeIfDone(events: inout EventList) {
-        guard core.finishSettled, core.remoteHasFinished else { return }
-        core.end()
+        guard core.value.finishSettled, core.value.remoteHasFinished else { return }
+        core.value.end()
         events.push(.closed(Self.stream))
     }
 
     // MARK: Asking
 
     private func isLive(_ stream: StreamHandle) -> Bool {
-        guard case .open = core.state else { return false }
+        guard case .open = core.value.state else { return false }
         return stream == Self.stream
     }
 
     public var deadline: Nanoseconds? { nil }
     public func advanceTime(to now: Nanoseconds, events: inout EventList) throws(MuxerError) {}
     public func ordinal(of stream: StreamHandle) -> UInt64? { isLive(stream) ? 0 : nil }
-    public func queuedByteCount(on stream: StreamHandle) -> Int { isLive(stream) ? core.queuedBytes : 0 }
+    public func queuedByteCount(on stream: StreamHandle) -> Int { isLive(stream) ? core.value.queuedBytes : 0 }
     public func isLocal(_ stream: StreamHandle) -> Bool { isLive(stream) && role == .initiator }
-    public var streamCount: Int { if case .open = core.state { 1 } else { 0 } }
-    public var counters: MuxerCounters { core.counters }
+    public var streamCount: Int { if case .open = core.value.state { 1 } else { 0 } }
+    public var counters: MuxerCounters { core.value.counters }
     public var roundTripTime: Nanoseconds? { nil }
 }
