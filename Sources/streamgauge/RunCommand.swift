@@ -112,6 +112,9 @@ struct RunCommand: AsyncParsableCommand {
         } catch {
             throw Exit.usage(error)
         }
+        if address != nil && scenario.subject.hasPrefix("memory") {
+            throw ValidationError("memory connects within one process: --target does not go with it")
+        }
         let runner = Runner(view: ProgressView(showsIntervals: interval))
         var done: [RunFigures] = []
         var ioName = scenario.io

@@ -59,7 +59,13 @@ struct ServeCommand: AsyncParsableCommand {
             throw Exit.failed
         }
         FileHandle.standardOutput.write(Data("\(ServerProcess.readyPrefix)\(responder.address)\n".utf8))
-        await untilStdinEnds ? Self.stdinEnd() : Self.terminationSignal()
+        if untilStdinEnds {
+            // Ctrl-C reaches every program of the terminal; whoever holds our input decides what it means.
+            signal(SIGINT, SIG_IGN)
+            await Self.stdinEnd()
+        } else {
+            await Self.terminationSignal()
+        }
         await responder.stop()
     }
 
