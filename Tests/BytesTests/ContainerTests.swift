@@ -9,7 +9,7 @@ import TestSupport
         var slab = Slab<UInt64>(capacity: 1)
         var model: [Int: UInt64] = [:]
         var peak = 0
-        for _ in 0..<4000 {
+        for _ in 0..<1500 {
             if random.oneIn(2) || model.isEmpty {
                 let value = random.next()
                 let place = slab.insert(value)
@@ -54,7 +54,7 @@ import TestSupport
         var random = SeededGenerator(seed: seed)
         var stack = Stack<Int>(capacity: 1)
         var model: [Int] = []
-        for _ in 0..<4000 {
+        for _ in 0..<1500 {
             switch random.int(0...9) {
             case 0...5:
                 let value = random.int(0...1_000_000)
@@ -82,7 +82,7 @@ import TestSupport
         var random = SeededGenerator(seed: seed)
         var queue = RingQueue<Int>(capacity: random.int(0...5))
         var model: [Int] = []
-        for _ in 0..<4000 {
+        for _ in 0..<1500 {
             switch random.int(0...9) {
             case 0...3:
                 let value = random.int(0...1_000_000)
@@ -165,7 +165,7 @@ import TestSupport
             var queues = SliceQueues(capacity: 1)
             var fifos = [SliceQueues.Fifo](repeating: SliceQueues.Fifo(), count: 7)
             var models = [[Slice]](repeating: [], count: 7)
-            for _ in 0..<4000 {
+            for _ in 0..<1500 {
                 let which = random.int(0...6)
                 switch random.int(0...9) {
                 case 0...3:
