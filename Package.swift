@@ -26,6 +26,11 @@ let package = Package(
     products: [
         .library(name: "P2P", targets: ["P2P"]),
         .executable(name: "streamgauge", targets: ["streamgauge"]),
+        // For the package in Benchmarks, which measures these modules alone.
+        .library(name: "Bytes", targets: ["Bytes"]),
+        .library(name: "Kernel", targets: ["Kernel"]),
+        .library(name: "Muxers", targets: ["Muxers"]),
+        .library(name: "Gauge", targets: ["Gauge"]),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),

@@ -1,0 +1,27 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// The same rules as in the package that is measured.
+let settings: [SwiftSetting] = [
+    .strictMemorySafety(),
+    .treatWarning("StrictMemorySafety", as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+    .enableExperimentalFeature("Lifetimes"),
+]
+
+func measured(_ module: String) -> Target.Dependency { .product(name: module, package: "StreamGauge") }
+
+let package = Package(
+    name: "Benchmarks",
+    products: [.executable(name: "counts", targets: ["counts"])],
+    dependencies: [.package(name: "StreamGauge", path: "../")],
+    targets: [
+        // The work that is measured, whatever measures it.
+        .target(
+            name: "Workloads", dependencies: [measured("Bytes"), measured("Gauge"), measured("Muxers")], swiftSettings: settings),
+        .executableTarget(
+            name: "counts", dependencies: ["Workloads", measured("Kernel")], path: "Sources/Counts", swiftSettings: settings),
+    ]
+)

@@ -1,0 +1,87 @@
+import Bytes
+import Muxers
+
+/// Sending: a message is queued on a stream, framed into a gather, and the gather's bytes are written. The operation is one frame.
+final class EncodeWorkload: Workload {
+    private let link: Link
+    private let payload: Slice
+    private let framesPerStream: Int
+    /// What the far end answers, so that the windows stay open.
+    private let wire: Block
+
+    init(_ kind: MuxerKind, payloadBytes: Int, frames: Int, streams: Int) {
+        link = Link(kind, streams: streams)
+        payload = someBytes(payloadBytes)
+        framesPerStream = frames / streams
+        wire = Block(capacity: 1 << 20)
+        guard kind == .yamux else { return }
+        // Credit for more than all batches: the far end's part is measured by the decoder.
+        var updates: [UInt8] = []
+        for index in 0..<streams {
+            let id = UInt32(2 * index + 1)
+            updates += [0, 1, 0, 0] + bigEndian(id) + bigEndian(UInt32.max - (1 << 20))
+        }
+        let block = Slice(copying: updates).block
+        link.initiator.receive(block, byteCount: updates.count)
+    }
+
+    private func bigEndian(_ value: UInt32) -> [UInt8] {
+        [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
+    }
+
+    func runBatch() -> UInt64 {
+        for stream in link.streams {
+            for _ in 0..<framesPerStream { link.initiator.send(payload, on: stream) }
+        }
+        return UInt64(link.initiator.drain())
+    }
+}
+
+/// Receiving: bytes that were framed before are parsed, their events are handled and their credit is given back, with the frames that grant it.
+/// The operation is one frame.
+final class DecodeWorkload: Workload {
+    private let link: Link
+    private let wire: Block
+    private let byteCount: Int
+
+    init(_ kind: MuxerKind, payloadBytes: Int, frames: Int, streams: Int) {
+        link = Link(kind, streams: streams)
+        let payload = someBytes(payloadBytes)
+        wire = Block(capacity: 1 << 20)
+        for stream in link.streams {
+            for _ in 0..<frames / streams { link.initiator.send(payload, on: stream) }
+        }
+        byteCount = link.initiator.frame(into: wire)
+    }
+
+    func runBatch() -> UInt64 {
+        link.responder.receive(wire, byteCount: byteCount)
+        return UInt64(link.responder.drain())
+    }
+}
+
+/// The life of streams: opened, one message of 64 bytes, finished by both ends. The operation is one stream, with the work of both ends.
+final class LifeWorkload: Workload {
+    private let link: Link
+    private let payload = someBytes(64)
+    private let streams: Int
+
+    init(_ kind: MuxerKind, streams: Int) {
+        link = Link(kind, streams: 1)
+        link.responder.finishesInTurn = true
+        self.streams = streams
+    }
+
+    func runBatch() -> UInt64 {
+        for _ in 0..<streams {
+            let stream = link.initiator.open()
+            link.initiator.send(payload, on: stream)
+            link.initiator.finish(stream)
+        }
+        link.initiator.deliver(to: link.responder)
+        link.responder.deliver(to: link.initiator)
+        let open = link.initiator.muxer.streamCount + link.responder.muxer.streamCount
+        precondition(open == 2, "only the first stream of each side stays open, not \(open)")
+        return link.initiator.muxer.counters.streamsOpened
+    }
+}
