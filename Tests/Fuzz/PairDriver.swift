@@ -6,7 +6,7 @@ import TestSupport
 enum PairDriver {
     static func run(_ bytes: [UInt8]) {
         var input = Input(bytes)
-        let isYamux = input.byte() & 1 == 0
+        let kind = input.byte() % 3
         var plan = FaultPlan.rough(UInt64(input.byte()))
         plan.pipeBytesMax = max(plan.pipeBytesMax, 8000)
         plan.writeBytesMax = max(plan.writeBytesMax, 2000)
@@ -16,13 +16,20 @@ enum PairDriver {
             limits.framePayloadBytesMax = 4000
             limits.quantumBytes = 4000
             limits.sparseBytesMax = 1000
-            guard isYamux else {
+            guard kind != 1 else {
                 var mplex = MplexLimits()
                 mplex.common = limits
                 return Mplex(role: role, limits: mplex)
             }
             var yamux = YamuxLimits()
             yamux.common = limits
+            if kind == 2 {
+                var markers = YamuxMarkers()
+                markers.spacingBytes = 1000
+                markers.unconfirmedBytesMin = 3000
+                markers.unconfirmedBytesMax = 9000
+                yamux.markers = markers
+            }
             return Yamux(role: role, limits: yamux)
         }
         pair.initiator.consumption = .byHand

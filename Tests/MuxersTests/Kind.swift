@@ -19,6 +19,20 @@ struct Kind: Sendable, CustomTestStringConvertible {
         return Yamux(role: role, limits: limits)
     }
 
+    /// With marks in the outgoing data, which hold it back until the far end has answered them.
+    static let yamuxWithMarkers = Kind(
+        testDescription: "yamux with markers", hasWindows: true, hasGoAway: true, hasResetCodes: true
+    ) { role, common in
+        var limits = YamuxLimits()
+        limits.common = common
+        var markers = YamuxMarkers()
+        markers.spacingBytes = 4 << 10
+        markers.unconfirmedBytesMin = 16 << 10
+        markers.unconfirmedBytesMax = 64 << 10
+        limits.markers = markers
+        return Yamux(role: role, limits: limits)
+    }
+
     static let mplex = Kind(testDescription: "mplex") { role, common in
         var limits = MplexLimits()
         limits.common = common

@@ -104,6 +104,36 @@ import TestSupport
         try pair.checkLedger()
     }
 
+    @Test func yamuxMarkers() throws {
+        var limits = YamuxLimits()
+        var markers = YamuxMarkers()
+        markers.spacingBytes = 1000
+        markers.unconfirmedBytesMin = 4000
+        markers.unconfirmedBytesMax = 8000
+        limits.markers = markers
+        limits.common.framePayloadBytesMax = 1000
+        let lone = Lone(.initiator, Yamux(role: .initiator, limits: limits))
+        let stream = try lone.end.open()
+        try lone.end.send([UInt8](repeating: 1, count: 100_000), on: stream)
+        _ = lone.take()
+        #expect(lone.end.muxer.counters.sent.payloadBytes == 4000, "no more than may be unconfirmed")
+        #expect(lone.end.muxer.counters.sent.pingBytes == 4 * 12, "one mark a spacing")
+        lone.clock.advance(by: 1_000_000)
+        lone.feed(YamuxFrame.pong(0x8000_0003))
+        _ = lone.take()
+        #expect(lone.end.muxer.counters.sent.payloadBytes > 4000, "an answer lets more go")
+        for _ in 0..<200 {
+            lone.clock.advance(by: 1_000_000)
+            let last = 0x8000_0000 | UInt32(lone.end.muxer.counters.sent.pingBytes / 6) - 1
+            lone.feed(YamuxFrame.pong(last))
+            let before = lone.end.muxer.counters.sent.payloadBytes
+            _ = lone.take()
+            #expect(lone.end.muxer.counters.sent.payloadBytes - before <= 8000)
+        }
+        #expect(lone.end.muxer.counters.sent.payloadBytes == 100_000)
+        #expect(lone.end.violations.isEmpty)
+    }
+
     @Test func yamuxKeepalive() throws {
         let pair = Pair(.calm()) { Yamux(role: $0) }
         _ = try pair.open()

@@ -73,14 +73,27 @@ struct MarkerState: ~Copyable {
 
     @inline(__always) var isEnabled: Bool { limits != nil }
 
-    /// Whether more data may be sent before the far end has confirmed some.
-    @inline(__always) var allowsData: Bool { limits == nil || sentBytes - confirmedBytes < unconfirmedMax }
+    /// Data that no answered mark covers. Below zero when a far end answers marks before it has got them, and they are then taken back.
+    private var unconfirmed: Int64 { Int64(bitPattern: sentBytes &- confirmedBytes) }
+    /// Data behind the last mark.
+    private var unmarked: Int64 { Int64(bitPattern: sentBytes &- lastPosition) }
 
-    /// Notes data that was framed; returns the value of a mark that is now due.
-    mutating func sent(_ byteCount: Int, at now: Nanoseconds) -> UInt32? {
-        guard let limits else { return nil }
-        sentBytes += UInt64(byteCount)
-        guard sentBytes - lastPosition >= UInt64(limits.spacingBytes) else { return nil }
+    /// Whether more data may be sent before the far end has confirmed some.
+    @inline(__always) var allowsData: Bool { limits == nil || unconfirmed < Int64(unconfirmedMax) }
+
+    /// Whether a mark is to be sent now: after so much data, and whenever data must wait for an answer, as without a mark there would be none.
+    var isDue: Bool {
+        guard let limits else { return false }
+        return unmarked >= Int64(limits.spacingBytes) || unmarked > 0 && !allowsData
+    }
+
+    /// Notes data that was framed.
+    mutating func sent(_ byteCount: Int) {
+        sentBytes &+= UInt64(byteCount)
+    }
+
+    /// Notes a mark that is framed now, and returns its value.
+    mutating func mark(at now: Nanoseconds) -> UInt32 {
         lastValue = (lastValue &+ 1) | 0x8000_0000
         marks.push(Mark(
             value: lastValue, position: sentBytes, previousPosition: lastPosition, sentAt: now, confirmedAtSend: confirmedBytes))
@@ -91,13 +104,14 @@ struct MarkerState: ~Copyable {
     /// The far end has answered the mark `value`: all that was sent before it has arrived.
     mutating func confirm(_ value: UInt32, at now: Nanoseconds) {
         guard let limits, value & 0x8000_0000 != 0 else { return }
-        while let mark = marks.first, Int32(bitPattern: value &- mark.value) >= 0 {
+        // Values run round below the highest bit.
+        while let mark = marks.first, (value &- mark.value) & 0x7fff_ffff < 0x4000_0000 {
             _ = marks.pop()
             confirmedBytes = mark.position
             let elapsed = max(now &- mark.sentAt, 1)
             roundTripMin = min(roundTripMin, elapsed)
             // Twice the delivery rate over this round trip, times the shortest round trip: enough to fill the path.
-            let delivered = confirmedBytes - mark.confirmedAtSend
+            let delivered = max(Int64(bitPattern: confirmedBytes &- mark.confirmedAtSend), 0)
             let product = UInt64(2 * Double(delivered) * Double(roundTripMin) / Double(elapsed))
             unconfirmedMax = min(max(product, UInt64(limits.unconfirmedBytesMin)), UInt64(limits.unconfirmedBytesMax))
             if mark.value == value { return }
@@ -106,10 +120,10 @@ struct MarkerState: ~Copyable {
 
     mutating func takeBack(_ byteCount: Int) {
         guard isEnabled else { return }
-        sentBytes -= UInt64(byteCount)
+        sentBytes &-= UInt64(byteCount)
     }
 
-    /// The last mark was not written: the next data will be marked again.
+    /// The last mark was not written: what it covered is to be marked again.
     mutating func takeBackMark() {
         guard let mark = marks.popLast() else { return }
         lastPosition = mark.previousPosition

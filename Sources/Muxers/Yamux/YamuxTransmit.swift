@@ -25,7 +25,7 @@ private struct FrameTag {
 }
 
 extension YamuxMachine {
-    var hasOutput: Bool { !control.isEmpty || (!hasFailed && !scheduler.isEmpty && marks.allowsData) }
+    var hasOutput: Bool { !control.isEmpty || (!hasFailed && (!scheduler.isEmpty && marks.allowsData || marks.isDue)) }
 
     /// Control frames first: they are small, and credit and answers are what the far end waits for. Then data by turns.
     mutating func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
@@ -36,6 +36,7 @@ extension YamuxMachine {
             emit(frame, into: &gather, now: now)
         }
         guard !hasFailed else { return }
+        if marks.isDue && gather.hasRoom { emitMark(into: &gather, now: now) }
         while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerCallMax, marks.allowsData,
             let turn = scheduler.next(&streams)
         {
@@ -94,11 +95,17 @@ extension YamuxMachine {
             events.push(.writable(streams.handle(index)))
         }
         scheduler.charge(index, byteCount: count, hasMore: streams[index].hasSomethingToSend, &streams)
-        if marks.isEnabled, let value = marks.sent(count, at: now) {
-            append(YamuxHeader(YamuxHeader.Kind.ping, .syn, streamID: 0, length: value), to: &gather)
-            gather.endFrame(tag: FrameTag(FrameTag.marker, .none, opens: false, acknowledges: false, origin: 0).bits)
-            counters.sent.pingBytes &+= 12
+        if marks.isEnabled {
+            marks.sent(count)
+            if marks.isDue { emitMark(into: &gather, now: now) }
         }
+    }
+
+    /// A ping whose answer says that all data before it has arrived.
+    private mutating func emitMark(into gather: inout Gather, now: Nanoseconds) {
+        append(YamuxHeader(YamuxHeader.Kind.ping, .syn, streamID: 0, length: marks.mark(at: now)), to: &gather)
+        gather.endFrame(tag: FrameTag(FrameTag.marker, .none, opens: false, acknowledges: false, origin: 0).bits)
+        counters.sent.pingBytes &+= 12
     }
 
     /// The end of a stream is a frame of its own: on a data frame some receivers see the end before the data.
