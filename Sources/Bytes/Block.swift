@@ -151,11 +151,11 @@ import Glibc
 
     private func checkSentinel(_ pointer: UnsafeMutableRawPointer) {
         #if DEBUG
-        let bytes = unsafe UnsafeRawBufferPointer(start: pointer, count: blockByteCount)
-        for index in 0..<blockByteCount {
-            let byte = unsafe bytes[index]
-            precondition(byte == Self.sentinel, "a free block was written to at offset \(index)")
-        }
+        // All bytes are the sentinel when the first is, and each equals the one behind it: one comparison of memory, where a loop without
+        // optimisation would take milliseconds a block.
+        let first = unsafe pointer.load(as: UInt8.self)
+        let isUntouched = unsafe first == Self.sentinel && memcmp(pointer, pointer + 1, blockByteCount - 1) == 0
+        precondition(isUntouched, "a free block was written to")
         #endif
     }
 }
