@@ -164,21 +164,38 @@ struct Attempt: Sendable {
     }
 
     /// Waits until every operation has been started, and answered where there is an answer.
+    ///
+    /// - Throws: ``RunError/stalled(seconds:)`` when neither side gets any further for as long as a phase may take.
     private func awaitCount() async throws {
         let began = Clock.now
-        let isSource = isSource
         var tick = 0
+        var last: (mine: [Shard.Advance], theirs: Recording.Totals, at: Nanoseconds) = ([], Recording.Totals(), began)
         while !generator.isInterrupted && control.endReason == nil {
-            let pending = await local.onEach { !$0.operationsAreSpent || !isSource && $0.outstanding > 0 }
-            let mine = scenario.flows[0].verb == .receive || !pending.contains(true)
-            if mine {
-                guard scenario.serverSends else { return }
-                if try await serverState().isSpent { return }
-            }
+            let mine = await local.onEach { $0.advance }
+            if try await isDone(mine) { return }
             tick += 1
+            if tick % 100 == 0 {
+                let theirs = try await serverState().totals
+                if mine != last.mine || theirs != last.theirs { last = (mine, theirs, Clock.now) }
+                guard Clock.now &- last.at < Nanoseconds(limits.phaseSeconds * 1e9) else {
+                    throw RunError.stalled(seconds: limits.phaseSeconds)
+                }
+            }
             if tick % 500 == 0 { await tell(since: began) }
             await sleep(seconds: 0.001) { _ in false }
         }
+    }
+
+    private func isDone(_ shards: [Shard.Advance]) async throws -> Bool {
+        let verb = scenario.flows[0].verb
+        // Without connections nothing more can happen; where each operation has one of its own, the next is on its way.
+        if verb != .connect, shards.allSatisfy({ $0.connections == 0 }) { return true }
+        guard isSource else {
+            return shards.reduce(0) { $0 + $1.completed } >= UInt64(scenario.count ?? 0)
+        }
+        guard verb == .receive || shards.allSatisfy({ $0.left == 0 }) else { return false }
+        guard scenario.serverSends else { return true }
+        return try await serverState().isSpent
     }
 
     private func tell(since began: Nanoseconds) async {

@@ -3,6 +3,7 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case interrupted
     case dialFailed(connection: Int, address: String, reason: String)
     case streamsMissing(client: Int, server: Int, wanted: Int)
+    case stalled(seconds: Double)
     case unanswered(Int, seconds: Double)
     case unfinished(connections: Int, seconds: Double)
     case serverDidNotStart(String)
@@ -15,6 +16,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             "connection \(connection) to \(address) could not be made: \(reason)"
         case .streamsMissing(let client, let server, let wanted):
             "of \(wanted) streams the client has \(client) open and the server \(server): time ran out"
+        case .stalled(let seconds):
+            "neither side got any further for \(seconds) s"
         case .unanswered(let count, let seconds):
             "\(count) requests were still unanswered \(seconds) s after the window"
         case .unfinished(let connections, let seconds):

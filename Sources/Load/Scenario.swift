@@ -192,6 +192,9 @@ extension Scenario {
             try require(
                 (1...Self.messageSizeBytesMax).contains(flow.messageSizeBytes), "message size", flow.messageSizeBytes, "1 B to 1 GiB")
             try require((1...1024).contains(flow.depth), "depth", flow.depth, "1 to 1024")
+            if flow.depth > 1, flow.verb.isEphemeral {
+                throw .contradiction("depth is for request and mixed: a stream or connection of its own carries one request")
+            }
             try require((flow.streams ?? 1) >= 1, "streams of a flow", flow.streams ?? 1, "at least 1")
         }
         try require((1...64).contains(threads), "threads", threads, "1 to 64")

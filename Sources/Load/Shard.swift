@@ -153,7 +153,7 @@ final class Shard {
         live[traffic.index]?.removeAll { $0 === traffic }
         if live[traffic.index]?.isEmpty == true { live[traffic.index] = nil }
         liveCount -= 1
-        if reopensConnections, side == .client, isTrafficOn, !operationsAreSpent { onReconnect?(traffic.index) }
+        if reopensConnections, side == .client, isTrafficOn, mayIssue() { onReconnect?(traffic.index) }
         onProgress?()
     }
 
@@ -242,6 +242,22 @@ final class Shard {
     }
 
     var operationsAreSpent: Bool { operationsLeft == 0 }
+
+    /// Where this shard is on its way to the end of a run that a count ends.
+    var advance: Advance {
+        Advance(
+            completed: recorder.totals.operationsCompleted, received: recorder.totals.messagesReceived, left: operationsLeft ?? 0,
+            connections: liveCount)
+    }
+
+    struct Advance: Equatable, Sendable {
+        /// Operations that were answered.
+        var completed: UInt64 = 0
+        var received: UInt64 = 0
+        /// Operations that may still be started.
+        var left = 0
+        var connections = 0
+    }
 
     func operationCompleted(startedAt: Nanoseconds, endedAt: Nanoseconds) {
         recorder.recordLatency(endedAt &- startedAt)

@@ -147,7 +147,8 @@ final class TrafficConnection: StreamHandler {
         guard shard.isTrafficOn, !lanes[place].isFinished else { return }
         var queued = 0
         repeat {
-            guard shard.mayIssue() else { return }
+            // Beside requests, bulk goes on until they are done: the count is theirs.
+            guard lanes[place].flow > 0 || shard.mayIssue() else { return }
             guard let now = sendMessage(place, on: connection) else { return }
             queued = now
         } while queued < shard.queueTargetBytes
@@ -336,12 +337,15 @@ final class TrafficConnection: StreamHandler {
     func endWindow(into harvest: inout Harvest) {
         harvest.noteSilence(state.value.longestSilence)
         for place in 0..<lanes.count { lanes[place].heardAt = 0 }
+        for place in 0..<lanes.count { noteWindowBytes(lanes[place], &harvest) }
+    }
+
+    /// What a stream received in the window, at the window's end or its own.
+    private func noteWindowBytes(_ lane: Lane, _ harvest: inout Harvest) {
         guard !shard.isEphemeral else { return }
-        for place in 0..<lanes.count {
-            switch lanes[place].role {
-            case .sink, .duplex, .requester: harvest.windowBytes.append(receivedBytes(lanes[place]) - lanes[place].bytesAtWindow)
-            case .vacant, .source, .responder: break
-            }
+        switch lane.role {
+        case .sink, .duplex, .requester: harvest.windowBytes.append(receivedBytes(lane) - lane.bytesAtWindow)
+        case .vacant, .source, .responder: break
         }
     }
 
@@ -423,6 +427,7 @@ final class TrafficConnection: StreamHandler {
         liveLanes -= 1
         guard let place = lane(of: stream) else { return }
         shard.writeReceipts(self, lanes[place])
+        if shard.recorder.isMeasuring { noteWindowBytes(lanes[place], &shard.harvest) }
         lanes[place].role = .vacant
         lanes[place].handle = .none
     }
