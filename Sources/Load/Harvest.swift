@@ -149,6 +149,18 @@ struct PooledReceipts {
         merge(&down, other.down)
     }
 
+    /// Adds up the pools that several loops kept of one connection: each life of a connection that is made again and again may be
+    /// accepted by another loop.
+    static func merged(_ receipts: [Receipt]) -> [Receipt] {
+        var sums: [UInt32: PooledReceipts] = [:]
+        for receipt in receipts {
+            var part = PooledReceipts()
+            if receipt.direction == .up { part.up = receipt } else { part.down = receipt }
+            sums[receipt.connection, default: PooledReceipts()].add(part)
+        }
+        return sums.flatMap { $0.value.receipts(connection: $0.key) }
+    }
+
     func receipts(connection: UInt32) -> [Receipt] {
         [up, down].map { sum in
             var receipt = sum

@@ -108,7 +108,7 @@ final class SideRun: Sendable {
             receipts += list
             if live > 0 { outcome.problems.append("\(live) connections of the \(side) did not end in time") }
         }
-        return (outcome, receipts)
+        return (outcome, scenario.flows.contains { $0.verb.isEphemeral } ? PooledReceipts.merged(receipts) : receipts)
     }
 }
 
