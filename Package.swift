@@ -72,6 +72,7 @@ let package = Package(
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
         tests("MultiformatsTests", ["Multiformats"]),
         tests("P2PTests", ["Bytes", "Kernel", "Muxers", "P2P", "Reactor", "TestSupport"]),
+        tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),
         tests("GaugeTests", ["Bytes", "Gauge", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         tests("ReportTests", ["Gauge", "Report"]),
     ]

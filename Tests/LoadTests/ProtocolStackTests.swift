@@ -1,0 +1,42 @@
+@testable import Load
+import Testing
+
+@Suite struct ProtocolStackTests {
+    @Test func everyStackIsItsOwnText() throws {
+        #expect(ProtocolStack.all.count == 9)
+        for stack in ProtocolStack.all { #expect(try ProtocolStack(stack.description) == stack) }
+        #expect(ProtocolStack.all.map(\.description).contains("tcp+yamux"))
+        #expect(try ProtocolStack("unix").hasMuxer == false)
+        #expect(try ProtocolStack("memory+mplex") == ProtocolStack(transport: .memory, muxer: .mplex))
+    }
+
+    @Test(arguments: ["", "+", "tcp+", "+yamux", "tcp+none", "none", "tcp+yamux+mplex", "yamux", "udp+yamux", "TCP", "tcp yamux", "tcp+yamux+"])
+    func othersAreRefusedByName(text: String) {
+        do {
+            _ = try ProtocolStack(text)
+            Issue.record("'\(text)' was taken")
+        } catch {
+            #expect(error.subject == text)
+            #expect(error.description.contains("'\(text)'"))
+            #expect(error.description.contains("tcp+yamux, tcp+mplex"), "the known ones are listed")
+        }
+    }
+
+    @Test(arguments: [("tcp+yamx", "tcp+yamux"), ("tpc+yamux", "tcp+yamux"), ("tcp+mplx", "tcp+mplex"), ("unx", "unix"), ("memory+yamuxx", "memory+yamux")])
+    func nearestIsSuggested(text: String, nearest: String) {
+        do {
+            _ = try ProtocolStack(text)
+            Issue.record("'\(text)' was taken")
+        } catch {
+            #expect(error.nearest == nearest)
+            #expect(error.description.contains("did you mean '\(nearest)'"))
+        }
+    }
+
+    @Test func farIsNotNear() {
+        #expect(Nearest.to("quic", among: ["tcp+yamux", "unix+mplex"]) == nil)
+        #expect(Nearest.to("bulk", among: ["bulk", "idle"]) == "bulk")
+        #expect(Nearest.to("x", among: []) == nil)
+        #expect(Nearest.to("", among: ["ab"]) == "ab")
+    }
+}
