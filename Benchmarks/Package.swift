@@ -25,13 +25,3 @@ let package = Package(
             name: "counts", dependencies: ["Workloads", measured("Kernel")], path: "Sources/Counts", swiftSettings: settings),
     ]
 )
-
-/// Wall clock and throughput come from a harness whose own dependencies take longer to build than all else here: it is asked for by name, so that
-/// counting does not wait for it.
-if Context.environment["STREAMGAUGE_HARNESS"] != nil {
-    package.dependencies.append(.package(url: "https://github.com/ordo-one/benchmark", from: "1.38.1", traits: []))
-    package.targets.append(
-        .executableTarget(
-            name: "Core", dependencies: ["Workloads", .product(name: "Benchmark", package: "benchmark")], path: "Benchmarks/Core",
-            swiftSettings: settings, plugins: [.plugin(name: "BenchmarkPlugin", package: "benchmark")]))
-}
