@@ -27,10 +27,6 @@ final class Side {
     private let wire: Block
     private var gather = Gather()
     private var events = EventList(capacity: 2 * eventsPerCallMax)
-    /// Streams that the far end opened, oldest first.
-    private(set) var accepted: [StreamHandle] = []
-    /// Whether streams that the far end opens are kept in ``accepted``.
-    var keepsAccepted = false
     /// What the application does when the far end has finished a stream.
     var finishesInTurn = false
 
@@ -90,7 +86,6 @@ final class Side {
         for index in 0..<events.count {
             switch events[index] {
             case .data(let stream, _, let count): muxer.consume(stream, byteCount: Int(count))
-            case .opened(let stream): if keepsAccepted { accepted.append(stream) }
             case .finished(let stream): if finishesInTurn { finish(stream) }
             default: break
             }
