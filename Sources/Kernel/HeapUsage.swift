@@ -9,20 +9,22 @@ public struct HeapUsage: Equatable, Sendable {
     public var activeBytes: Measured<UInt64>
     /// Bytes of memory that the allocator occupies.
     public var residentBytes: Measured<UInt64>
-    /// Allocations and deallocations so far, of all sizes and threads.
+    /// Allocations so far, of all sizes; those of other threads up to their last ``ThreadHeap/settleCounts()``, as a thread's cache keeps its
+    /// counts to itself until it is emptied.
     public var allocationCount: Measured<UInt64>
+    /// Deallocations that have left the threads' caches.
     public var deallocationCount: Measured<UInt64>
 
     public static func now() -> HeapUsage {
-        // Statistics are a snapshot that is taken when the epoch is advanced; thread caches are counted when flushed.
-        _ = Allocator.act("thread.tcache.flush")
+        // Statistics are a snapshot that is taken when the epoch is advanced.
+        ThreadHeap.settleCounts()
         Allocator.advanceEpoch()
         let arenas = "stats.arenas.\(Allocator.allArenas)"
         return HeapUsage(
             allocatedBytes: Allocator.read("stats.allocated"),
             activeBytes: Allocator.read("stats.active"),
             residentBytes: Allocator.read("stats.resident"),
-            allocationCount: sum(Allocator.read("\(arenas).small.nmalloc"), Allocator.read("\(arenas).large.nmalloc")),
+            allocationCount: sum(Allocator.read("\(arenas).small.nrequests"), Allocator.read("\(arenas).large.nrequests")),
             deallocationCount: sum(Allocator.read("\(arenas).small.ndalloc"), Allocator.read("\(arenas).large.ndalloc")))
     }
 
@@ -39,6 +41,10 @@ public struct HeapUsage: Equatable, Sendable {
 public enum ThreadHeap {
     public static func allocatedBytes() -> Measured<UInt64> { Allocator.read("thread.allocated") }
     public static func deallocatedBytes() -> Measured<UInt64> { Allocator.read("thread.deallocated") }
+
+    /// Empties the calling thread's cache, so that what it counted is in ``HeapUsage/allocationCount``. Without jemalloc there is no cache and nothing
+    /// happens.
+    public static func settleCounts() { _ = Allocator.act("thread.tcache.flush") }
 }
 
 /// The allocator's control interface, by name.

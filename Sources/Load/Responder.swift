@@ -44,16 +44,16 @@ public final class Responder: Sendable {
             target = bound
             desks.append(desk)
         }
-        return Responder(loops: loops, desks: desks, address: Multiaddr(target))
+        let responder = Responder(loops: loops, desks: desks, address: Multiaddr(target))
+        // Before anybody can know the address: a desk that knows no responder turns control connections away.
+        for (loop, desk) in zip(loops, desks) { await loop.perform { desk.value.responder = responder } }
+        return responder
     }
 
     private init(loops: [EventLoop], desks: [LoopBound<Desk>], address: Multiaddr) {
         self.loops = loops
         self.desks = desks
         self.address = address
-        for (loop, desk) in zip(loops, desks) {
-            loop.submit { [self] in desk.value.responder = self }
-        }
     }
 
     /// Stops listening and forgets all runs.

@@ -194,6 +194,7 @@ extension Kernel.Measured {
 
 extension Shard {
     func counts() -> Usage.Counts {
+        ThreadHeap.settleCounts()
         var counts = Usage.Counts()
         for (name, count) in loop.counts.byName where count > 0 { counts.syscalls[name] = count }
         counts.wakeups = loop.turnCounts.wakeups
