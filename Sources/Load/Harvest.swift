@@ -47,7 +47,9 @@ struct Harvest {
         let info = connection.channel.tcpInfo()
         ledger.sent += Self.account(
             counters.sent, negotiation: connection.negotiationBytes.sent, socket: connection.channel.bytesSent,
-            kernel: Self.sentWitness(stack, info))
+            // TCP_INFO's bytes_sent was seen up to two segments short of what the far end's kernel had received and acknowledged, so what was sent
+            // is witnessed there.
+            kernel: .unavailable("the far end's count of what it received is the witness"))
         ledger.received += Self.account(
             counters.received, negotiation: connection.negotiationBytes.received, socket: connection.channel.bytesReceived,
             // The kernel counts the far end's FIN as one byte received.
@@ -58,15 +60,6 @@ struct Harvest {
         bytesCopied += connection.bytesCopied
         lateBytes += counters.lateBytes
         if !traffic.pooled.isEmpty { pooled[traffic.index, default: PooledReceipts()].add(traffic.pooled) }
-    }
-
-    /// What the kernel counted as sent. Where it sent segments again it also counts those that it then could not hand on, so there the far end's
-    /// count of what it received is the only exact witness.
-    private static func sentWitness(_ stack: ProtocolStack, _ info: TCPInfo?) -> Gauge.Measured<UInt64> {
-        if let again = info?.bytesRetransmitted, again > 0 {
-            return .unavailable("the kernel sent \(again) bytes again, and does not count those exactly")
-        }
-        return witness(stack, info.map(\.bytesSent))
     }
 
     /// What the kernel counted, or why there is no such count.

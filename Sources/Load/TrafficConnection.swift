@@ -34,10 +34,6 @@ final class TrafficConnection: StreamHandler {
         var holders = Stack<StreamHandle>()
     }
 
-    private var lanes: Stack<Lane> {
-        @inline(__always) _read { yield state.value.lanes }
-        @inline(__always) _modify { yield &state.value.lanes }
-    }
     var liveLanes = 0
     /// Receipts of streams that lived for one operation.
     var pooled = PooledReceipts()
@@ -106,7 +102,7 @@ final class TrafficConnection: StreamHandler {
             state.value.holders.push(stream)
             return place
         }
-        while lanes.count <= place { lanes.push(Lane()) }
+        while state.value.lanes.count <= place { state.value.lanes.push(Lane()) }
         var lane = Lane()
         lane.handle = stream
         lane.ordinal = ordinal
@@ -117,7 +113,7 @@ final class TrafficConnection: StreamHandler {
         let down = shard.streamKey(connection: index, stream: ordinal, direction: .down)
         lane.sent.key = isOpener ? up : down
         lane.received.key = isOpener ? down : up
-        lanes[place] = lane
+        state.value.lanes[place] = lane
         guard lane.role == .requester else { return place }
         while state.value.starts.count < (place + 1) * shard.depthMax { state.value.starts.push(0) }
         if shard.pacer != nil { while state.value.serviceStarts.count < state.value.starts.count { state.value.serviceStarts.push(0) } }
@@ -129,33 +125,33 @@ final class TrafficConnection: StreamHandler {
     /// The lanes of this end begin to do what they are for.
     func startTraffic() {
         guard let connection else { return }
-        for place in 0..<lanes.count { startLane(place, on: connection) }
+        for place in 0..<state.value.lanes.count { startLane(place, on: connection) }
     }
 
     private func startLane(_ place: Int, on connection: Connection) {
-        switch lanes[place].role {
+        switch state.value.lanes[place].role {
         case .source, .duplex: fill(place, on: connection)
         case .requester:
             guard let pacer = shard.pacer else { return issueAll(place, on: connection) }
-            for _ in 0..<shard.flows[Int(lanes[place].flow)].depth { pacer.laneFree(self, place) }
+            for _ in 0..<shard.flows[Int(state.value.lanes[place].flow)].depth { pacer.laneFree(self, place) }
         case .vacant, .sink, .responder: break
         }
     }
 
     /// Queues messages until the stream holds as many as it should.
     private func fill(_ place: Int, on connection: Connection) {
-        guard shard.isTrafficOn, !lanes[place].isFinished else { return }
+        guard shard.isTrafficOn, !state.value.lanes[place].isFinished else { return }
         var queued = 0
         repeat {
             // Beside requests, bulk goes on until they are done: the count is theirs.
-            guard lanes[place].flow > 0 || shard.mayIssue() else { return }
+            guard state.value.lanes[place].flow > 0 || shard.mayIssue() else { return }
             guard let now = sendMessage(place, on: connection) else { return }
             queued = now
         } while queued < shard.queueTargetBytes
     }
 
     private func issueAll(_ place: Int, on connection: Connection) {
-        while lanes[place].outstanding < UInt32(shard.flows[Int(lanes[place].flow)].depth) {
+        while state.value.lanes[place].outstanding < UInt32(shard.flows[Int(state.value.lanes[place].flow)].depth) {
             guard shard.isTrafficOn, shard.mayIssue() else { return }
             issue(place, intendedAt: shard.reopensConnections ? dialledAt : shard.freshNow(), on: connection)
         }
@@ -163,10 +159,10 @@ final class TrafficConnection: StreamHandler {
 
     /// Sends one request. Its latency counts from `intendedAt`.
     func issue(_ place: Int, intendedAt: Nanoseconds, on connection: Connection) {
-        let slot = startSlot(place, lanes[place].sent.messages)
+        let slot = startSlot(place, state.value.lanes[place].sent.messages)
         state.value.starts[slot] = intendedAt
         if shard.pacer != nil { state.value.serviceStarts[slot] = shard.freshNow() }
-        lanes[place].outstanding += 1
+        state.value.lanes[place].outstanding += 1
         _ = sendMessage(place, on: connection)
         // Where the operation is the stream's whole life, nothing follows the request.
         if shard.isEphemeral { finishLane(place) }
@@ -179,9 +175,9 @@ final class TrafficConnection: StreamHandler {
 
     /// Queues one message; returns the bytes then queued, or nil when the stream is gone.
     private func sendMessage(_ place: Int, on connection: Connection) -> Int? {
-        let shape = state.value.shapes[Int(lanes[place].flow)]
-        let message = lanes[place].sent.messages
-        let key = lanes[place].sent.key
+        let shape = state.value.shapes[Int(state.value.lanes[place].flow)]
+        let message = state.value.lanes[place].sent.messages
+        let key = state.value.lanes[place].sent.key
         let isSampled = shard.sampleRule.isSampled(message: message, streamKey: key)
         let isChecked = isSampled || shard.checksAll
         var checksum: UInt64 = 0
@@ -192,16 +188,16 @@ final class TrafficConnection: StreamHandler {
                 let count = shape.bytesLeftInPiece(offset)
                 let slice = shard.payload.slice(streamKey: key, piece: shape.piece(message: message, offset: offset), count: count)
                 if isChecked { checksum &+= PayloadChecksum.partial(slice.bytes, atOffset: UInt64(offset)) }
-                queued = try connection.send(slice, on: lanes[place].handle)
+                queued = try connection.send(slice, on: state.value.lanes[place].handle)
                 offset += count
             } while offset < shape.messageBytes
         } catch {
-            shard.problem("connection \(index), stream \(lanes[place].ordinal): sending failed: \(error)")
+            shard.problem("connection \(index), stream \(state.value.lanes[place].ordinal): sending failed: \(error)")
             return nil
         }
-        lanes[place].sent.messages = message + 1
-        if isSampled { lanes[place].sent.checksum &+= PayloadChecksum.folded(checksum, message: message) }
-        if shard.checksAll { lanes[place].sent.lastChecksum = checksum }
+        state.value.lanes[place].sent.messages = message + 1
+        if isSampled { state.value.lanes[place].sent.checksum &+= PayloadChecksum.folded(checksum, message: message) }
+        if shard.checksAll { state.value.lanes[place].sent.lastChecksum = checksum }
         return queued
     }
 
@@ -209,12 +205,12 @@ final class TrafficConnection: StreamHandler {
     @inline(__always)
     private func lane(of stream: StreamHandle) -> Int? {
         let place = Int(stream.index)
-        return place < lanes.count && lanes[place].handle == stream ? place : nil
+        return place < state.value.lanes.count && state.value.lanes[place].handle == stream ? place : nil
     }
 
     func streamWritable(_ stream: StreamHandle, on connection: Connection) {
         guard let place = lane(of: stream) else { return }
-        if lanes[place].role.isSource { fill(place, on: connection) }
+        if state.value.lanes[place].role.isSource { fill(place, on: connection) }
     }
 
     // MARK: Receiving
@@ -224,21 +220,21 @@ final class TrafficConnection: StreamHandler {
             shard.corruption("connection \(index): \(range.count) bytes came on a stream that should be silent")
             return range.count
         }
-        let shape = state.value.shapes[Int(lanes[place].flow)]
+        let shape = state.value.shapes[Int(state.value.lanes[place].flow)]
         var position = range.lowerBound
         while position < range.upperBound {
-            let offset = Int(lanes[place].offset)
+            let offset = Int(state.value.lanes[place].offset)
             if offset == 0 { beginMessage(place) }
             let count = min(shape.messageBytes - offset, range.upperBound - position)
-            if lanes[place].isSampled || shard.checksAll {
+            if state.value.lanes[place].isSampled || shard.checksAll {
                 check(place, block.bytes(position..<position + count), at: offset, shape)
             }
             position += count
             if offset + count == shape.messageBytes {
-                lanes[place].offset = 0
+                state.value.lanes[place].offset = 0
                 endMessage(place, on: connection)
             } else {
-                lanes[place].offset = UInt32(truncatingIfNeeded: offset + count)
+                state.value.lanes[place].offset = UInt32(truncatingIfNeeded: offset + count)
             }
         }
         state.value.batchBytes += range.count
@@ -249,32 +245,32 @@ final class TrafficConnection: StreamHandler {
     /// Remembers when bytes of the stream last arrived, and the longest time without in the window.
     @inline(__always)
     private func noteHeard(_ place: Int) {
-        let last = lanes[place].heardAt
+        let last = state.value.lanes[place].heardAt
         guard last != 0 else { return }
         let time = shard.now
         if time &- last > state.value.longestSilence { state.value.longestSilence = time &- last }
-        lanes[place].heardAt = time
+        state.value.lanes[place].heardAt = time
     }
 
     @inline(__always)
     private func beginMessage(_ place: Int) {
-        lanes[place].isSampled = shard.sampleRule.isSampled(
-            message: lanes[place].received.messages, streamKey: lanes[place].received.key)
-        lanes[place].messageChecksum = 0
+        state.value.lanes[place].isSampled = shard.sampleRule.isSampled(
+            message: state.value.lanes[place].received.messages, streamKey: state.value.lanes[place].received.key)
+        state.value.lanes[place].messageChecksum = 0
     }
 
     /// Compares received bytes with what they must be.
     private func check(_ place: Int, _ bytes: RawSpan, at offset: Int, _ shape: MessageShape) {
-        lanes[place].messageChecksum &+= PayloadChecksum.partial(bytes, atOffset: UInt64(offset))
+        state.value.lanes[place].messageChecksum &+= PayloadChecksum.partial(bytes, atOffset: UInt64(offset))
         var done = 0
         while done < bytes.byteCount {
             let inPiece = (offset + done) % Payload.pieceBytesMax
             let count = min(Payload.pieceBytesMax - inPiece, bytes.byteCount - done)
-            let piece = shape.piece(message: lanes[place].received.messages, offset: offset + done)
+            let piece = shape.piece(message: state.value.lanes[place].received.messages, offset: offset + done)
             let part = bytes.extracting(done..<done + count)
-            if !shard.payload.matches(part, streamKey: lanes[place].received.key, piece: piece, offset: inPiece) {
+            if !shard.payload.matches(part, streamKey: state.value.lanes[place].received.key, piece: piece, offset: inPiece) {
                 shard.corruption(
-                    "connection \(index), stream \(lanes[place].ordinal): message \(lanes[place].received.messages) differs from what was sent, at or behind its byte \(offset + done)")
+                    "connection \(index), stream \(state.value.lanes[place].ordinal): message \(state.value.lanes[place].received.messages) differs from what was sent, at or behind its byte \(offset + done)")
                 return
             }
             done += count
@@ -283,14 +279,14 @@ final class TrafficConnection: StreamHandler {
 
     @inline(__always)
     private func endMessage(_ place: Int, on connection: Connection) {
-        let message = lanes[place].received.messages
-        if lanes[place].isSampled {
-            lanes[place].received.checksum &+= PayloadChecksum.folded(lanes[place].messageChecksum, message: message)
+        let message = state.value.lanes[place].received.messages
+        if state.value.lanes[place].isSampled {
+            state.value.lanes[place].received.checksum &+= PayloadChecksum.folded(state.value.lanes[place].messageChecksum, message: message)
         }
-        if shard.checksAll { lanes[place].received.lastChecksum = lanes[place].messageChecksum }
-        lanes[place].received.messages = message + 1
+        if shard.checksAll { state.value.lanes[place].received.lastChecksum = state.value.lanes[place].messageChecksum }
+        state.value.lanes[place].received.messages = message + 1
         state.value.batchMessages += 1
-        switch lanes[place].role {
+        switch state.value.lanes[place].role {
         case .requester: completed(place, message, on: connection)
         case .responder: _ = sendMessage(place, on: connection)
         case .vacant, .source, .sink, .duplex: break
@@ -301,10 +297,10 @@ final class TrafficConnection: StreamHandler {
     private func completed(_ place: Int, _ message: UInt64, on connection: Connection) {
         let now = shard.freshNow()
         let slot = startSlot(place, message)
-        guard lanes[place].outstanding > 0 else {
-            return shard.corruption("connection \(index), stream \(lanes[place].ordinal): an answer came that nothing asked for")
+        guard state.value.lanes[place].outstanding > 0 else {
+            return shard.corruption("connection \(index), stream \(state.value.lanes[place].ordinal): an answer came that nothing asked for")
         }
-        lanes[place].outstanding -= 1
+        state.value.lanes[place].outstanding -= 1
         shard.operationCompleted(startedAt: state.value.starts[slot], endedAt: now)
         if shard.pacer != nil { shard.recorder.recordService(now &- state.value.serviceStarts[slot]) }
         if shard.isEphemeral { return }
@@ -328,16 +324,16 @@ final class TrafficConnection: StreamHandler {
     /// Notes where each stream stands, so that what it receives in the window can be told.
     func beginWindow(at now: Nanoseconds) {
         state.value.longestSilence = 0
-        for place in 0..<lanes.count where lanes[place].role != .vacant {
-            lanes[place].bytesAtWindow = receivedBytes(lanes[place])
-            lanes[place].heardAt = now
+        for place in 0..<state.value.lanes.count where state.value.lanes[place].role != .vacant {
+            state.value.lanes[place].bytesAtWindow = receivedBytes(state.value.lanes[place])
+            state.value.lanes[place].heardAt = now
         }
     }
 
     func endWindow(into harvest: inout Harvest) {
         harvest.noteSilence(state.value.longestSilence)
-        for place in 0..<lanes.count { lanes[place].heardAt = 0 }
-        for place in 0..<lanes.count { noteWindowBytes(lanes[place], &harvest) }
+        for place in 0..<state.value.lanes.count { state.value.lanes[place].heardAt = 0 }
+        for place in 0..<state.value.lanes.count { noteWindowBytes(state.value.lanes[place], &harvest) }
     }
 
     /// What a stream received in the window, at the window's end or its own.
@@ -358,8 +354,8 @@ final class TrafficConnection: StreamHandler {
     /// Sends a last message that both ends check whole, and finishes; requesters wait for its answer. Nothing else is under way by now.
     func finishTraffic() {
         guard let connection else { return }
-        for place in 0..<lanes.count where lanes[place].role != .vacant && !lanes[place].isFinished {
-            switch lanes[place].role {
+        for place in 0..<state.value.lanes.count where state.value.lanes[place].role != .vacant && !state.value.lanes[place].isFinished {
+            switch state.value.lanes[place].role {
             case .source, .duplex:
                 if shard.mayClose() { _ = sendMessage(place, on: connection) }
                 finishLane(place)
@@ -372,9 +368,9 @@ final class TrafficConnection: StreamHandler {
     }
 
     private func finishLane(_ place: Int) {
-        guard !lanes[place].isFinished, let connection else { return }
-        lanes[place].isFinished = true
-        finish(lanes[place].handle, on: connection)
+        guard !state.value.lanes[place].isFinished, let connection else { return }
+        state.value.lanes[place].isFinished = true
+        finish(state.value.lanes[place].handle, on: connection)
     }
 
     private func finish(_ stream: StreamHandle, on connection: Connection) {
@@ -391,11 +387,11 @@ final class TrafficConnection: StreamHandler {
             if shard.side == .server { finish(stream, on: connection) }
             return
         }
-        if lanes[place].offset != 0 {
-            shard.corruption("connection \(index), stream \(lanes[place].ordinal) ended in the middle of a message")
+        if state.value.lanes[place].offset != 0 {
+            shard.corruption("connection \(index), stream \(state.value.lanes[place].ordinal) ended in the middle of a message")
         }
         // A source of ours has an end of its own; every other role has said all it had to say.
-        if !lanes[place].role.isSource { finishLane(place) }
+        if !state.value.lanes[place].role.isSource { finishLane(place) }
     }
 
     func streamClosed(_ stream: StreamHandle, on connection: Connection) {
@@ -409,7 +405,7 @@ final class TrafficConnection: StreamHandler {
     }
 
     func streamReset(_ stream: StreamHandle, code: UInt32, on connection: Connection) {
-        let name = lane(of: stream).map { "\(lanes[$0].ordinal)" } ?? "(silent)"
+        let name = lane(of: stream).map { "\(state.value.lanes[$0].ordinal)" } ?? "(silent)"
         shard.problem("connection \(index), stream \(name) was reset (code \(code))")
         retire(stream)
         closeIfDone()
@@ -418,7 +414,7 @@ final class TrafficConnection: StreamHandler {
     /// Requests under way.
     var outstanding: Int {
         var sum = 0
-        for place in 0..<lanes.count where lanes[place].role == .requester { sum += Int(lanes[place].outstanding) }
+        for place in 0..<state.value.lanes.count where state.value.lanes[place].role == .requester { sum += Int(state.value.lanes[place].outstanding) }
         return sum
     }
 
@@ -426,10 +422,10 @@ final class TrafficConnection: StreamHandler {
     private func retire(_ stream: StreamHandle) {
         liveLanes -= 1
         guard let place = lane(of: stream) else { return }
-        shard.writeReceipts(self, lanes[place])
-        if shard.recorder.isMeasuring { noteWindowBytes(lanes[place], &shard.harvest) }
-        lanes[place].role = .vacant
-        lanes[place].handle = .none
+        shard.writeReceipts(self, state.value.lanes[place])
+        if shard.recorder.isMeasuring { noteWindowBytes(state.value.lanes[place], &shard.harvest) }
+        state.value.lanes[place].role = .vacant
+        state.value.lanes[place].handle = .none
     }
 
     private func closeIfDone() {
@@ -440,7 +436,7 @@ final class TrafficConnection: StreamHandler {
 
     func connectionEnded(_ connection: Connection, _ reason: ConnectionEnd) {
         if state.value.batchBytes > 0 { connectionBatchEnded(connection) }
-        for place in 0..<lanes.count where lanes[place].role != .vacant { retire(lanes[place].handle) }
+        for place in 0..<state.value.lanes.count where state.value.lanes[place].role != .vacant { retire(state.value.lanes[place].handle) }
         shard.connectionEnded(self, connection, reason)
     }
 }
