@@ -16,6 +16,9 @@ import Glibc
     /// Size of the block in bytes.
     public let capacity: Int
     private let pool: BlockPool?
+    /// Slices on their way out. As long as there are any they hold the block together, by one reference of its own: counting them is an addition,
+    /// where a reference counts atomically. Not checked for exclusive access: nothing runs between reading and writing it.
+    @exclusivity(unchecked) @usableFromInline var queuedCount = 0
 
     /// A block of its own, outside any pool: right-sized storage for bytes that are kept longer.
     ///
@@ -45,6 +48,20 @@ import Glibc
         } else {
             unsafe base.deallocate()
         }
+    }
+
+    /// Begins a hold of a slice on its way out.
+    @inlinable @inline(__always)
+    func beginQueued() {
+        if unsafe queuedCount == 0 { _ = unsafe Unmanaged.passRetained(self) }
+        unsafe queuedCount &+= 1
+    }
+
+    /// Ends one; with the last the block may go.
+    @inlinable @inline(__always)
+    func endQueued() {
+        unsafe queuedCount &-= 1
+        if unsafe queuedCount == 0 { unsafe Unmanaged.passUnretained(self).release() }
     }
 
     /// The bytes of `range`, read-only, valid while the block is borrowed.

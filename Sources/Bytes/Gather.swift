@@ -192,6 +192,28 @@ public import Glibc
         pushFrame(Note(tag: tag, end: appended, payload: raw))
     }
 
+    /// A frame with a header of twelve bytes, most significant first, in one step: what a yamux frame is.
+    @inlinable @inline(__always)
+    public mutating func appendFrame(header high: UInt64, _ low: UInt32, tag: UInt64, payload: consuming QueuedSlice) {
+        let raw = payload.take()
+        let count = Int(raw.length)
+        let isCopied = count < copyThreshold
+        precondition(arenaUsed + 12 + (isCopied ? count : 0) <= arenaCapacity, "the gather is full")
+        let target = unsafe arena + arenaUsed
+        unsafe target.storeBytes(of: high.bigEndian, as: UInt64.self)
+        unsafe target.storeBytes(of: low.bigEndian, toByteOffset: 8, as: UInt32.self)
+        if isCopied {
+            unsafe (target + 12).copyMemory(from: raw.base, byteCount: count)
+            arenaUsed &+= 12 &+ count
+            copied &+= UInt64(truncatingIfNeeded: count)
+        } else {
+            arenaUsed &+= 12
+            reference(raw)
+        }
+        appended &+= UInt64(truncatingIfNeeded: 12 &+ count)
+        pushFrame(Note(tag: tag, end: appended, payload: raw))
+    }
+
     /// The same for a slice of the caller's.
     public mutating func endFrame(tag: UInt64, payload: consuming Slice) {
         endFrame(tag: tag, payload: QueuedSlice(payload))

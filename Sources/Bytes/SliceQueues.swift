@@ -27,41 +27,56 @@
     @usableFromInline var entries: UnsafeMutablePointer<Entry>
     @usableFromInline var capacity: Int
     @usableFromInline var places = 0
-    @usableFromInline var freePlaces: Stack<UInt32>
+    /// The free places, linked through their entries: the one let go last is still in the cache.
+    @usableFromInline var freeHead: UInt32 = .max
+    @usableFromInline var queuedCount = 0
 
     public init(capacity: Int = 16) {
         self.capacity = max(capacity, 1)
         unsafe entries = .allocate(capacity: self.capacity)
-        freePlaces = Stack()
     }
 
     deinit {
         // Entries still queued hold slices: exactly the places that are not free.
         var isFree = [Bool](repeating: false, count: places)
-        for index in 0..<freePlaces.count { isFree[Int(freePlaces[index])] = true }
+        var free = freeHead
+        while free != .max {
+            isFree[Int(free)] = true
+            free = unsafe entries[Int(free)].next
+        }
         for place in 0..<places where !isFree[place] { unsafe entries[place].slice.release() }
         unsafe entries.deallocate()
     }
 
     /// Entries on all queues.
-    public var count: Int { places - freePlaces.count }
+    public var count: Int { queuedCount }
 
-    @inlinable mutating func place(_ slice: RawSlice, next: UInt32) -> UInt32 {
-        let index: Int
-        if let free = freePlaces.pop() {
-            index = Int(free)
+    @inlinable @inline(__always)
+    mutating func place(_ slice: RawSlice, next: UInt32) -> UInt32 {
+        let index: UInt32
+        if freeHead != .max {
+            index = freeHead
+            freeHead = unsafe entries[Int(index)].next
         } else {
             if places == capacity { grow() }
-            index = places
+            index = UInt32(truncatingIfNeeded: places)
             places += 1
         }
-        unsafe (entries + index).initialize(to: Entry(slice: slice, next: next))
-        return UInt32(truncatingIfNeeded: index)
+        unsafe (entries + Int(index)).initialize(to: Entry(slice: slice, next: next))
+        queuedCount &+= 1
+        return index
+    }
+
+    @inlinable @inline(__always)
+    mutating func free(_ index: UInt32) {
+        unsafe entries[Int(index)].next = freeHead
+        freeHead = index
+        queuedCount &-= 1
     }
 
     /// Queues `slice` last.
-    @inlinable public mutating func push(_ slice: consuming Slice, on fifo: inout Fifo) {
-        let index = place(QueuedSlice(slice).take(), next: fifo.none)
+    @inlinable public mutating func push(_ slice: consuming QueuedSlice, on fifo: inout Fifo) {
+        let index = place(slice.take(), next: fifo.none)
         if fifo.head == fifo.none {
             fifo.head = index
         } else {
@@ -78,29 +93,20 @@
         fifo.head = index
     }
 
-    /// Length in bytes of the first slice. The queue must not be empty.
-    @inlinable public func frontByteCount(_ fifo: Fifo) -> Int {
-        precondition(Int(fifo.head) < places, "the queue is empty")
-        return unsafe Int(entries[Int(fifo.head)].slice.length)
-    }
-
-    /// Takes the first slice. The queue must not be empty.
-    @inlinable public mutating func popFront(_ fifo: inout Fifo) -> QueuedSlice {
+    /// Takes the first slice, or its first `byteCountMax` bytes when it is longer. The queue must not be empty.
+    @inlinable @inline(__always)
+    public mutating func popFront(_ fifo: inout Fifo, byteCountMax: Int = .max) -> QueuedSlice {
         precondition(Int(fifo.head) < places, "the queue is empty")
         let index = fifo.head
         let entry = unsafe entries[Int(index)]
+        guard Int(entry.slice.length) <= byteCountMax else {
+            unsafe entries[Int(index)].slice = entry.slice.dropped(first: byteCountMax)
+            return QueuedSlice(raw: entry.slice.split(prefix: byteCountMax))
+        }
         fifo.head = entry.next
         if fifo.head == fifo.none { fifo.tail = fifo.none }
-        freePlaces.push(index)
+        free(index)
         return QueuedSlice(raw: entry.slice)
-    }
-
-    /// Takes the first `byteCount` bytes of the first slice and leaves the rest in front.
-    @inlinable public mutating func splitFront(_ fifo: inout Fifo, byteCount: Int) -> QueuedSlice {
-        precondition(Int(fifo.head) < places, "the queue is empty")
-        let whole = unsafe entries[Int(fifo.head)].slice
-        unsafe entries[Int(fifo.head)].slice = whole.dropped(first: byteCount)
-        return QueuedSlice(raw: whole.split(prefix: byteCount))
     }
 
     /// Empties the queue; its slices are let go.

@@ -59,10 +59,10 @@ public final class Payload {
     ///
     /// - Parameter count: at most ``pieceBytesMax``.
     @inlinable
-    public func slice(streamKey: UInt64, piece: UInt64, count: Int) -> Slice {
+    public func slice(streamKey: UInt64, piece: UInt64, count: Int) -> QueuedSlice {
         precondition(count >= 0 && count <= Self.pieceBytesMax, "a piece is at most 64 KiB")
         let start = Self.start(streamKey: streamKey, piece: piece)
-        return Slice(table, start..<start &+ count)
+        return QueuedSlice(table, start..<start &+ count)
     }
 
     /// Whether `bytes` are what a piece holds at `offset`. A fragment that goes beyond the longest piece does not match.

@@ -11,6 +11,11 @@ import Bytes
 public enum PayloadChecksum {
     private static let multiplier: UInt64 = 0xd6e8_feb8_6659_fd93
 
+    /// What a fragment on its way out adds to its message's checksum.
+    public static func partial(of slice: borrowing QueuedSlice, atOffset offset: UInt64) -> UInt64 {
+        partial(slice.bytes, atOffset: offset)
+    }
+
     /// What a fragment adds to its message's checksum; parts are added with `&+`.
     ///
     /// - Parameter offset: where in the message the fragment begins.

@@ -16,6 +16,8 @@ final class TrafficConnection: StreamHandler {
     let streamBase: UInt64
     var connection: Connection?
     private let state = Owned(State())
+    private let payload: Payload
+    private let sampleRule: SampleRule
 
     /// What every message touches.
     private struct State: ~Copyable {
@@ -49,6 +51,8 @@ final class TrafficConnection: StreamHandler {
         self.shard = shard
         self.index = index
         self.streamBase = streamBase
+        payload = shard.payload
+        sampleRule = shard.sampleRule
         for shape in shard.shapes { state.value.shapes.push(shape) }
     }
 
@@ -138,16 +142,19 @@ final class TrafficConnection: StreamHandler {
         }
     }
 
-    /// Queues messages until the stream holds as many as it should.
+    /// Queues messages until the stream holds as many as it should. What was sent is worked on outside the table: sending calls nobody back.
     private func fill(_ place: Int, on connection: Connection) {
-        guard shard.isTrafficOn, !state.value.lanes[place].isFinished else { return }
+        let lane = state.value.lanes[place]
+        guard shard.isTrafficOn, !lane.isFinished else { return }
+        var sent = lane.sent
+        let target = shard.queueTargetBytes
         var queued = 0
         repeat {
             // Beside requests, bulk goes on until they are done: the count is theirs.
-            guard state.value.lanes[place].flow > 0 || shard.mayIssue() else { return }
-            guard let now = sendMessage(place, on: connection) else { return }
+            guard lane.flow > 0 || shard.mayIssue(), let now = send(lane, &sent, on: connection) else { break }
             queued = now
-        } while queued < shard.queueTargetBytes
+        } while queued < target
+        state.value.lanes[place].sent = sent
     }
 
     private func issueAll(_ place: Int, on connection: Connection) {
@@ -175,10 +182,19 @@ final class TrafficConnection: StreamHandler {
 
     /// Queues one message; returns the bytes then queued, or nil when the stream is gone.
     private func sendMessage(_ place: Int, on connection: Connection) -> Int? {
-        let shape = state.value.shapes[Int(state.value.lanes[place].flow)]
-        let message = state.value.lanes[place].sent.messages
-        let key = state.value.lanes[place].sent.key
-        let isSampled = shard.sampleRule.isSampled(message: message, streamKey: key)
+        let lane = state.value.lanes[place]
+        var sent = lane.sent
+        let queued = send(lane, &sent, on: connection)
+        state.value.lanes[place].sent = sent
+        return queued
+    }
+
+    /// Queues the next message of a lane that has sent `sent` so far.
+    @inline(__always)
+    private func send(_ lane: Lane, _ sent: inout Lane.Progress, on connection: Connection) -> Int? {
+        let shape = state.value.shapes[Int(lane.flow)]
+        let message = sent.messages
+        let isSampled = sampleRule.isSampled(message: message, streamKey: sent.key)
         let isChecked = isSampled || shard.checksAll
         var checksum: UInt64 = 0
         var offset = 0
@@ -186,18 +202,18 @@ final class TrafficConnection: StreamHandler {
         do {
             repeat {
                 let count = shape.bytesLeftInPiece(offset)
-                let slice = shard.payload.slice(streamKey: key, piece: shape.piece(message: message, offset: offset), count: count)
-                if isChecked { checksum &+= PayloadChecksum.partial(slice.bytes, atOffset: UInt64(offset)) }
-                queued = try connection.send(slice, on: state.value.lanes[place].handle)
+                let slice = payload.slice(streamKey: sent.key, piece: shape.piece(message: message, offset: offset), count: count)
+                if isChecked { checksum &+= PayloadChecksum.partial(of: slice, atOffset: UInt64(offset)) }
+                queued = try connection.send(slice, on: lane.handle)
                 offset += count
             } while offset < shape.messageBytes
         } catch {
-            shard.problem("connection \(index), stream \(state.value.lanes[place].ordinal): sending failed: \(error)")
+            shard.problem("connection \(index), stream \(lane.ordinal): sending failed: \(error)")
             return nil
         }
-        state.value.lanes[place].sent.messages = message + 1
-        if isSampled { state.value.lanes[place].sent.checksum &+= PayloadChecksum.folded(checksum, message: message) }
-        if shard.checksAll { state.value.lanes[place].sent.lastChecksum = checksum }
+        sent.messages = message &+ 1
+        if isSampled { sent.checksum &+= PayloadChecksum.folded(checksum, message: message) }
+        if shard.checksAll { sent.lastChecksum = checksum }
         return queued
     }
 
@@ -254,7 +270,7 @@ final class TrafficConnection: StreamHandler {
 
     @inline(__always)
     private func beginMessage(_ place: Int) {
-        state.value.lanes[place].isSampled = shard.sampleRule.isSampled(
+        state.value.lanes[place].isSampled = sampleRule.isSampled(
             message: state.value.lanes[place].received.messages, streamKey: state.value.lanes[place].received.key)
         state.value.lanes[place].messageChecksum = 0
     }
@@ -268,7 +284,7 @@ final class TrafficConnection: StreamHandler {
             let count = min(Payload.pieceBytesMax - inPiece, bytes.byteCount - done)
             let piece = shape.piece(message: state.value.lanes[place].received.messages, offset: offset + done)
             let part = bytes.extracting(done..<done + count)
-            if !shard.payload.matches(part, streamKey: state.value.lanes[place].received.key, piece: piece, offset: inPiece) {
+            if !payload.matches(part, streamKey: state.value.lanes[place].received.key, piece: piece, offset: inPiece) {
                 shard.corruption(
                     "connection \(index), stream \(state.value.lanes[place].ordinal): message \(state.value.lanes[place].received.messages) differs from what was sent, at or behind its byte \(offset + done)")
                 return

@@ -36,7 +36,7 @@ public protocol Muxer: AnyObject {
     ///
     /// - Throws: ``MuxerError/unknownStream``, ``MuxerError/sendSideClosed`` or ``MuxerError/sendQueueFull``.
     @discardableResult
-    func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int
+    func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int
 
     /// Ends this side of the stream after what is queued (half-close). Finishing twice is harmless.
     func finish(_ stream: StreamHandle) throws(MuxerError)
@@ -106,6 +106,12 @@ public protocol Muxer: AnyObject {
 }
 
 extension Muxer {
+    /// The same for a slice that is shared.
+    @discardableResult @inlinable
+    public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
+        try send(QueuedSlice(payload), on: stream)
+    }
+
     public var wantsInput: Bool { true }
     public var connectionDemand: ConnectionDemand { .none }
 }

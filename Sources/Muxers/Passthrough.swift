@@ -49,15 +49,14 @@ public final class Passthrough: Muxer {
         var wasAborted = false
         var counters = MuxerCounters()
 
-        mutating func push(_ payload: consuming Slice) {
+        mutating func push(_ payload: consuming QueuedSlice) {
             queuedBytes += payload.count
             queues.push(payload, on: &queue)
         }
 
         /// Takes up to `limit` bytes of the message in front.
         mutating func pop(limit: Int) -> QueuedSlice {
-            let front = queues.frontByteCount(queue)
-            let payload = front <= limit ? queues.popFront(&queue) : queues.splitFront(&queue, byteCount: limit)
+            let payload = queues.popFront(&queue, byteCountMax: limit)
             queuedBytes -= payload.count
             counters.sent.payloadBytes &+= UInt64(payload.count)
             return payload
@@ -109,12 +108,12 @@ public final class Passthrough: Muxer {
     // MARK: Calls of the application
 
     @discardableResult
-    public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
+    public func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         guard isLive(stream) else { throw .unknownStream }
         guard !core.value.hasFinished else { throw .sendSideClosed }
         let queued = core.value.queuedBytes + payload.count
         guard queued <= limits.sendQueueBytesMax else { throw .sendQueueFull(limitBytes: limits.sendQueueBytesMax) }
-        if payload.isEmpty { return queued }
+        if payload.count == 0 { return queued }
         core.value.push(payload)
         if queued > limits.sendLowWaterBytes { core.value.writableWanted = true }
         return queued

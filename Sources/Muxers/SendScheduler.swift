@@ -50,6 +50,8 @@ struct SendScheduler: ~Copyable {
         /// Bits of `origin`: how many of a tag it takes.
         static let originBitCount = 3
         static let sparse: UInt64 = 1
+        /// How the frames behind the first of a turn came by it.
+        var originOfTheRest: UInt64 { origin & Self.sparse }
         /// The stream was given its quantum of the round.
         static let refilled: UInt64 = 2
         /// And with that the round began.
@@ -66,10 +68,10 @@ struct SendScheduler: ~Copyable {
         let wasBlocked = streams[index].flags.contains(.windowBlocked)
         streams[index].flags.remove(.windowBlocked)
         // A stream that waited for its window is no newcomer.
-        append(index, isSparse(index, streams) && !wasBlocked ? .sparse : .bulk, &streams)
+        append(index, isSparse(streams[index]) && !wasBlocked ? .sparse : .bulk, &streams)
     }
 
-    /// Whose turn it is. Follow with ``charge(_:byteCount:hasMore:_:)`` when it sent, or with ``blocked(_:_:)``.
+    /// Whose turn it is. The stream may send as long as ``keepsTurn(_:)``; then follows ``endTurn(_:hasMore:_:)``, or ``blocked(_:_:)``.
     @inline(__always)
     mutating func next(_ streams: inout StreamTable) -> Turn? {
         if sparse.head != StreamRecord.noLink { return Turn(index: Int(sparse.head), origin: Turn.sparse) }
@@ -87,13 +89,17 @@ struct SendScheduler: ~Copyable {
         return Turn(index: index, origin: origin)
     }
 
-    /// The stream whose turn it is sent `byteCount` bytes; when its quantum is used up the turn passes on.
+    /// Whether the stream whose turn it is may send another frame, after its last one has been taken from its queue and its deficit.
     @inline(__always)
-    mutating func charge(_ index: Int, byteCount: Int, hasMore: Bool, _ streams: inout StreamTable) {
-        streams[index].deficit &-= Int32(truncatingIfNeeded: byteCount)
-        guard hasMore else { return unlink(index, &streams) }
-        let goesOn = streams[index].schedule == .sparse ? isSparse(index, streams) : streams[index].deficit > 0
-        guard !goesOn else { return }
+    func keepsTurn(_ stream: borrowing StreamRecord) -> Bool {
+        stream.schedule == .sparse ? isSparse(stream) : stream.deficit > 0
+    }
+
+    /// The stream whose turn it is has sent; when its quantum is used up the turn passes on.
+    @inline(__always)
+    mutating func endTurn(_ index: Int, _ streams: inout StreamTable) {
+        guard streams[index].hasSomethingToSend else { return unlink(index, &streams) }
+        guard !keepsTurn(streams[index]) else { return }
         unlink(index, &streams)
         append(index, .bulk, &streams)
     }
@@ -123,8 +129,8 @@ struct SendScheduler: ~Copyable {
     }
 
     @inline(__always)
-    private func isSparse(_ index: Int, _ streams: borrowing StreamTable) -> Bool {
-        Int64(streams[index].deficit) - Int64(streams[index].queuedBytes) >= Int64(sparseDeficitMin)
+    private func isSparse(_ stream: borrowing StreamRecord) -> Bool {
+        Int64(stream.deficit) - Int64(stream.queuedBytes) >= Int64(sparseDeficitMin)
     }
 
     /// Gives a stream that was idle a quantum for each round that has begun since it had its last, and no more than one in all.

@@ -73,6 +73,37 @@ struct StreamRecord: BitwiseCopyable {
     /// When the last window update was sent: how fast half a window goes tells whether it is too small.
     var windowEpoch: Nanoseconds = 0
 
+    /// Queues a message; an empty one changes nothing. Returns the bytes then queued.
+    @inline(__always)
+    mutating func enqueue(
+        _ payload: consuming QueuedSlice, on queues: inout SliceQueues, _ limits: borrowing MuxerLimits
+    ) throws(MuxerError) -> Int {
+        guard !flags.contains(.finishQueued) else { throw .sendSideClosed }
+        let count = payload.count
+        let queued = Int(queuedBytes) + count
+        guard queued <= limits.sendQueueBytesMax else { throw .sendQueueFull(limitBytes: limits.sendQueueBytesMax) }
+        guard count > 0 else { return queued }
+        queues.push(payload, on: &queue)
+        queuedBytes = UInt32(truncatingIfNeeded: queued)
+        if queued > limits.sendLowWaterBytes { flags.insert(.writableWanted) }
+        return queued
+    }
+
+    /// Takes note that `byteCount` queued bytes were framed; whether that is what the application waits for.
+    @inline(__always)
+    mutating func dequeued(_ byteCount: Int, _ limits: borrowing MuxerLimits) -> Bool {
+        deficit &-= Int32(truncatingIfNeeded: byteCount)
+        queuedBytes &-= UInt32(truncatingIfNeeded: byteCount)
+        guard flags.contains(.writableWanted), Int(queuedBytes) <= limits.sendLowWaterBytes else { return false }
+        flags.remove(.writableWanted)
+        return true
+    }
+
+    func handle(_ index: Int) -> StreamHandle {
+        StreamHandle(index: UInt32(truncatingIfNeeded: index), generation: generation)
+    }
+
+    @inline(__always)
     var hasSomethingToSend: Bool {
         !queue.isEmpty || flags.contains(.finishQueued) && !flags.contains(.finishSent)
     }
@@ -160,6 +191,6 @@ struct StreamTable: ~Copyable {
 
     @inline(__always)
     func handle(_ index: Int) -> StreamHandle {
-        StreamHandle(index: UInt32(truncatingIfNeeded: index), generation: records[index].generation)
+        records[index].handle(index)
     }
 }

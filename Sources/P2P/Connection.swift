@@ -146,10 +146,16 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     /// Queues a message; see ``Muxer/send(_:on:)``.
     @discardableResult @inlinable
-    public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
+    public func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         let queued = try muxer.send(payload, on: stream)
         wantFlush()
         return queued
+    }
+
+    /// The same for a slice that is shared.
+    @discardableResult @inlinable
+    public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
+        try send(QueuedSlice(payload), on: stream)
     }
 
     public func finish(_ stream: StreamHandle) throws(MuxerError) {

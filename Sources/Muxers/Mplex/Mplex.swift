@@ -18,7 +18,7 @@ public final class Mplex: Muxer {
     public func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle { try state.value.openStream() }
 
     @discardableResult
-    public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
+    public func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         try state.value.send(payload, on: stream)
     }
 

@@ -35,51 +35,55 @@ extension MplexMachine {
         }
         while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerCallMax, let turn = scheduler.next(&streams) {
             if !streams[turn.index].queue.isEmpty {
-                emitData(turn, into: &gather, events: &events)
-            } else {
-                if streams[turn.index].hasSomethingToSend { emitClose(turn, into: &gather) }
-                scheduler.charge(turn.index, byteCount: 0, hasMore: false, &streams)
+                emitData(turn, into: &gather, byteLimit: byteLimit, events: &events)
+            } else if streams[turn.index].hasSomethingToSend {
+                emitClose(turn, into: &gather)
             }
+            scheduler.endTurn(turn.index, &streams)
         }
     }
 
-    @inline(__always)
-    private mutating func emitData(_ turn: SendScheduler.Turn, into gather: inout Gather, events: inout EventList) {
-        let index = turn.index
-        let front = queues.frontByteCount(streams[index].queue)
-        let count = min(front, limits.common.framePayloadBytesMax, MplexLimits.messageBytesMax)
-        let payload = count == front
-            ? queues.popFront(&streams[index].queue) : queues.splitFront(&streams[index].queue, byteCount: count)
-        let headerByteCount = append(MplexHeader.Kind.message, index, length: count, to: &gather)
-        gather.endFrame(
-            tag: FrameTag(FrameTag.data, streams.handle(index), headerByteCount: headerByteCount, origin: turn.origin).bits,
-            payload: payload)
+    /// The frames of one turn. The stream's record is worked on outside the table, where nothing else can change it.
+    private mutating func emitData(
+        _ turn: SendScheduler.Turn, into gather: inout Gather, byteLimit: Int, events: inout EventList
+    ) {
+        let streamID = wireID(turn.index)
+        var stream = streams[turn.index]
+        let handle = stream.handle(turn.index)
+        let isLocal = stream.flags.contains(.local)
+        var origin = turn.origin
+        var (frames, headerBytes, payloadBytes): (UInt64, UInt64, UInt64) = (0, 0, 0)
+        repeat {
+            let payload = queues.popFront(
+                &stream.queue, byteCountMax: min(limits.common.framePayloadBytesMax, MplexLimits.messageBytesMax))
+            let count = payload.count
+            let headerByteCount = MplexHeader.append(
+                MplexHeader.Kind.message, streamID: streamID, isLocal: isLocal, length: count, to: &gather)
+            gather.endFrame(
+                tag: FrameTag(FrameTag.data, handle, headerByteCount: headerByteCount, origin: origin).bits, payload: payload)
+            origin = turn.originOfTheRest
 
-        counters.sent.dataHeaderBytes &+= UInt64(headerByteCount)
-        counters.sent.payloadBytes &+= UInt64(count)
-        counters.sent.dataFrames &+= 1
-        streams[index].queuedBytes -= UInt32(truncatingIfNeeded: count)
-        if streams[index].flags.contains(.writableWanted) && Int(streams[index].queuedBytes) <= limits.common.sendLowWaterBytes {
-            streams[index].flags.remove(.writableWanted)
-            events.push(.writable(streams.handle(index)))
-        }
-        scheduler.charge(index, byteCount: count, hasMore: streams[index].hasSomethingToSend, &streams)
+            frames &+= 1
+            headerBytes &+= UInt64(truncatingIfNeeded: headerByteCount)
+            payloadBytes &+= UInt64(truncatingIfNeeded: count)
+            if stream.dequeued(count, limits.common) { events.push(.writable(handle)) }
+        } while !stream.queue.isEmpty && scheduler.keepsTurn(stream) && gather.byteCount < byteLimit && gather.hasRoom
+            && events.count < eventsPerCallMax
+        streams[turn.index] = stream
+        counters.sent.dataHeaderBytes &+= headerBytes
+        counters.sent.payloadBytes &+= payloadBytes
+        counters.sent.dataFrames &+= frames
     }
 
     private mutating func emitClose(_ turn: SendScheduler.Turn, into gather: inout Gather) {
         let index = turn.index
         streams[index].flags.insert([.finishSent, .finishUnsettled])
-        let headerByteCount = append(MplexHeader.Kind.close, index, length: 0, to: &gather)
+        let headerByteCount = MplexHeader.append(
+            MplexHeader.Kind.close, streamID: wireID(index), isLocal: streams[index].flags.contains(.local), length: 0, to: &gather)
         gather.endFrame(
             tag: FrameTag(FrameTag.close, streams.handle(index), headerByteCount: headerByteCount, origin: turn.origin).bits)
         counters.sent.openCloseBytes &+= UInt64(headerByteCount)
         unsettled.push(streams.handle(index))
-    }
-
-    @inline(__always)
-    private func append(_ kind: UInt8, _ index: Int, length: Int, to gather: inout Gather) -> Int {
-        MplexHeader.append(
-            kind, streamID: wireID(index), isLocal: streams[index].flags.contains(.local), length: length, to: &gather)
     }
 
     private mutating func emit(_ frame: MplexControl, into gather: inout Gather) {

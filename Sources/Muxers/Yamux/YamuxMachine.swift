@@ -94,18 +94,10 @@ struct YamuxMachine: ~Copyable {
         return handle
     }
 
-    mutating func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
+    mutating func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         guard let index = streams.resolve(stream) else { throw .unknownStream }
-        guard !streams[index].flags.contains(.finishQueued) else { throw .sendSideClosed }
-        let queued = Int(streams[index].queuedBytes) + payload.count
-        guard queued <= limits.common.sendQueueBytesMax else {
-            throw .sendQueueFull(limitBytes: limits.common.sendQueueBytesMax)
-        }
-        if payload.isEmpty { return queued }
-        queues.push(payload, on: &streams[index].queue)
-        streams[index].queuedBytes = UInt32(truncatingIfNeeded: queued)
-        if queued > limits.common.sendLowWaterBytes { streams[index].flags.insert(.writableWanted) }
-        wake(index)
+        let queued = try streams[index].enqueue(payload, on: &queues, limits.common)
+        if streams[index].schedule == .idle, queued > 0 { wake(index) }
         return queued
     }
 

@@ -40,12 +40,17 @@ extension YamuxMachine {
         while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerCallMax, marks.allowsData,
             let turn = scheduler.next(&streams)
         {
-            if !streams[turn.index].queue.isEmpty {
-                emitData(turn, into: &gather, now: now, events: &events)
-            } else {
-                if streams[turn.index].hasSomethingToSend { emitFinish(turn, into: &gather) }
-                scheduler.charge(turn.index, byteCount: 0, hasMore: false, &streams)
+            let stream = streams[turn.index]
+            if !stream.queue.isEmpty {
+                guard stream.sendWindow > 0 else {
+                    scheduler.blocked(turn.index, &streams)
+                    continue
+                }
+                emitData(turn, into: &gather, byteLimit: byteLimit, now: now, events: &events)
+            } else if stream.hasSomethingToSend {
+                emitFinish(turn, into: &gather)
             }
+            scheduler.endTurn(turn.index, &streams)
         }
     }
 
@@ -57,48 +62,49 @@ extension YamuxMachine {
 
     /// Takes what opens or acknowledges the stream, to be sent with its next frame.
     @inline(__always)
-    private mutating func takeFirstFlags(_ index: Int) -> YamuxHeader.Flags {
-        let pending = streams[index].flags.intersection([.openPending, .acknowledgePending])
+    private static func takeFirstFlags(_ stream: inout StreamRecord) -> YamuxHeader.Flags {
+        let pending = stream.flags.intersection([.openPending, .acknowledgePending])
         guard !pending.isEmpty else { return [] }
-        streams[index].flags.subtract([.openPending, .acknowledgePending])
+        stream.flags.subtract([.openPending, .acknowledgePending])
         return pending.contains(.openPending) ? .syn : .ack
     }
 
     // MARK: Data
 
-    @inline(__always)
+    /// The frames of one turn. The stream's record is worked on outside the table, where nothing else can change it.
     private mutating func emitData(
-        _ turn: SendScheduler.Turn, into gather: inout Gather, now: Nanoseconds, events: inout EventList
+        _ turn: SendScheduler.Turn, into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList
     ) {
-        let index = turn.index
-        let window = Int(streams[index].sendWindow)
-        guard window > 0 else { return scheduler.blocked(index, &streams) }
-        let front = queues.frontByteCount(streams[index].queue)
-        let count = min(front, window, limits.common.framePayloadBytesMax)
-        let payload = count == front
-            ? queues.popFront(&streams[index].queue) : queues.splitFront(&streams[index].queue, byteCount: count)
-        let flags = takeFirstFlags(index)
-        let tag = FrameTag(
-            FrameTag.data, streams.handle(index), opens: flags.contains(.syn), acknowledges: flags.contains(.ack), origin: turn.origin)
-        append(
-            YamuxHeader(YamuxHeader.Kind.data, flags, streamID: streams[index].wireID, length: UInt32(truncatingIfNeeded: count)),
-            to: &gather)
-        gather.endFrame(tag: tag.bits, payload: payload)
+        var stream = streams[turn.index]
+        let handle = stream.handle(turn.index)
+        var origin = turn.origin
+        var (frames, payloadBytes): (UInt64, UInt64) = (0, 0)
+        repeat {
+            let payload = queues.popFront(
+                &stream.queue, byteCountMax: min(Int(stream.sendWindow), limits.common.framePayloadBytesMax))
+            let count = payload.count
+            let flags = Self.takeFirstFlags(&stream)
+            let header = YamuxHeader(
+                YamuxHeader.Kind.data, flags, streamID: stream.wireID, length: UInt32(truncatingIfNeeded: count))
+            let tag = FrameTag(
+                FrameTag.data, handle, opens: flags.contains(.syn), acknowledges: flags.contains(.ack), origin: origin)
+            gather.appendFrame(header: header.high, header.length, tag: tag.bits, payload: payload)
+            origin = turn.originOfTheRest
 
-        counters.sent.dataHeaderBytes &+= 12
-        counters.sent.payloadBytes &+= UInt64(count)
-        counters.sent.dataFrames &+= 1
-        streams[index].sendWindow -= UInt32(truncatingIfNeeded: count)
-        streams[index].queuedBytes -= UInt32(truncatingIfNeeded: count)
-        if streams[index].flags.contains(.writableWanted) && Int(streams[index].queuedBytes) <= limits.common.sendLowWaterBytes {
-            streams[index].flags.remove(.writableWanted)
-            events.push(.writable(streams.handle(index)))
-        }
-        scheduler.charge(index, byteCount: count, hasMore: streams[index].hasSomethingToSend, &streams)
-        if marks.isEnabled {
-            marks.sent(count)
-            if marks.isDue { emitMark(into: &gather, now: now) }
-        }
+            frames &+= 1
+            payloadBytes &+= UInt64(truncatingIfNeeded: count)
+            stream.sendWindow &-= UInt32(truncatingIfNeeded: count)
+            if stream.dequeued(count, limits.common) { events.push(.writable(handle)) }
+            if marks.isEnabled {
+                marks.sent(count)
+                if marks.isDue { emitMark(into: &gather, now: now) }
+            }
+        } while !stream.queue.isEmpty && stream.sendWindow > 0 && scheduler.keepsTurn(stream) && gather.byteCount < byteLimit
+            && gather.hasRoom && events.count < eventsPerCallMax && marks.allowsData
+        streams[turn.index] = stream
+        counters.sent.dataHeaderBytes &+= frames &* UInt64(YamuxHeader.byteCount)
+        counters.sent.payloadBytes &+= payloadBytes
+        counters.sent.dataFrames &+= frames
     }
 
     /// A ping whose answer says that all data before it has arrived.
@@ -158,7 +164,7 @@ extension YamuxMachine {
     }
 
     private mutating func emitAnnouncement(_ index: Int, into gather: inout Gather) {
-        let flags = takeFirstFlags(index)
+        let flags = Self.takeFirstFlags(&streams[index])
         emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, flags, streamID: streams[index].wireID, length: 0), into: &gather)
         counters.sent.openCloseBytes &+= 12
     }
@@ -170,7 +176,7 @@ extension YamuxMachine {
         let grant = streams[index].windowTarget - streams[index].receiveWindow - streams[index].unconsumed
         guard grant > 0 else { return }
         streams[index].receiveWindow += grant
-        let flags = takeFirstFlags(index)
+        let flags = Self.takeFirstFlags(&streams[index])
         emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, flags, streamID: streams[index].wireID, length: grant), into: &gather)
         if flags.isEmpty {
             counters.sent.windowUpdateBytes &+= 12
