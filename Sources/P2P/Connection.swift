@@ -55,8 +55,8 @@ public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
 ///   channel ◀──gather──────── muxer.transmit ◀──send─── handler
 /// ```
 ///
-/// Writing is batched: what handlers queue while one read is processed leaves in one write right behind it; what is queued at other times
-/// leaves at the end of the loop's turn. A write that the kernel takes only in part gives the frames not begun back to the
+/// Writing is batched: what handlers queue while one read is processed leaves in one write right behind it, or behind each part of
+/// a long read; what is queued at other times leaves at the end of the loop's turn. A write that the kernel takes only in part gives the frames not begun back to the
 /// muxer, so that they can be overtaken.
 ///
 /// Invariant: the gather is appended to only while no send is pending and the channel is not blocked.
@@ -94,6 +94,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     private var isPaused = false
     private var isFlushScheduled = false
     private var hasFinishedSending = false
+    /// The application has something to say since the last write: more than credit, which can wait for the end of a read.
+    private var hasSpoken = false
     /// The far end has finished sending.
     public private(set) var hasReceivedEnd = false
     private var budget: WriteBudget
@@ -138,9 +140,14 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         wantFlush()
     }
 
+    @usableFromInline func hasSomethingToSay() {
+        hasSpoken = true
+        wantFlush()
+    }
+
     public func openStream() throws(MuxerError) -> StreamHandle {
         let stream = try muxer.openStream(now: loop.now)
-        wantFlush()
+        hasSomethingToSay()
         return stream
     }
 
@@ -148,7 +155,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     @discardableResult @inlinable
     public func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         let queued = try muxer.send(payload, on: stream)
-        wantFlush()
+        hasSomethingToSay()
         return queued
     }
 
@@ -160,12 +167,12 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     public func finish(_ stream: StreamHandle) throws(MuxerError) {
         try muxer.finish(stream)
-        wantFlush()
+        hasSomethingToSay()
     }
 
     public func reset(_ stream: StreamHandle, code: UInt32 = 0) {
         muxer.reset(stream, code: code)
-        wantFlush()
+        hasSomethingToSay()
     }
 
     public func consume(_ stream: StreamHandle, byteCount: Int) {
@@ -230,6 +237,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
                 return fail(.muxer(error))
             }
             dispatchEvents(block)
+            guard hasSpoken, offset < range.upperBound else { continue }
+            flush()
         }
         handler?.connectionBatchEnded(self)
         isFlushScheduled = wasScheduled
@@ -303,6 +312,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// One write of what is most urgent now; what remains is left to the next turn.
     private func flush() {
         guard state != .ended, !isSendPending, !isBlocked else { return }
+        hasSpoken = false
         fill()
         guard !hot.value.gather.isEmpty else {
             muxer.settle(events: &hot.value.events)

@@ -258,7 +258,7 @@ public final class End {
                 if consumed < 0 || consumed > end - start { violations.append("receive consumed \(consumed) of \(end - start)") }
                 if consumed == 0 && events.isEmpty { violations.append("receive makes no progress") }
                 if consumed < end - start && events.count < 16 { violations.append("receive stopped at \(events.count) events") }
-                if events.count > eventsPerCallMax { violations.append("\(events.count) events from one call") }
+                if events.count > eventsPerReceiveMax { violations.append("\(events.count) events from one call") }
                 start += max(consumed, 1)
                 bytesRead += UInt64(consumed)
                 handle(&events, block: block, range: margin..<end)
@@ -293,7 +293,7 @@ public final class End {
         var events = EventList()
         muxer.transmit(into: &gather, byteLimit: byteLimit, now: clock.now, events: &events)
         if !wanted && gather.byteCount > before { violations.append("transmit appended although hasOutput was false") }
-        appendedNothing = before < byteLimit && hadRoom && gather.byteCount == before && events.count < eventsPerCallMax / 2
+        appendedNothing = before < byteLimit && hadRoom && gather.byteCount == before && events.count < eventsPerTransmitMax / 2
         handle(&events, block: nil, range: 0..<0)
     }
 

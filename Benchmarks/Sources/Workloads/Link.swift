@@ -26,7 +26,7 @@ final class Side {
     /// Bytes on their way to the other side.
     private let wire: Block
     private var gather = Gather()
-    private var events = EventList(capacity: 2 * eventsPerCallMax)
+    private var events = EventList(capacity: 2 * eventsPerTransmitMax)
     /// What the application does when the far end has finished a stream.
     var finishesInTurn = false
 

@@ -7,7 +7,7 @@ extension MplexMachine {
         let end = bytes.byteCount
         var offset = 0
         // One header or one piece of a body causes at most two events.
-        while offset < end && events.count <= eventsPerCallMax - 4 {
+        while offset < end && events.count <= eventsPerReceiveMax - 4 {
             if bodyRemaining > 0 {
                 offset += deliver(available: end - offset, at: base + offset, events: &events)
                 continue

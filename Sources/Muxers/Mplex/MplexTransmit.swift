@@ -33,7 +33,7 @@ extension MplexMachine {
         while gather.byteCount < byteLimit, gather.hasRoom, let frame = control.pop() {
             emit(frame, into: &gather)
         }
-        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerCallMax, let turn = scheduler.next(&streams) {
+        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerTransmitMax, let turn = scheduler.next(&streams) {
             if !streams[turn.index].queue.isEmpty {
                 emitData(turn, into: &gather, byteLimit: byteLimit, events: &events)
             } else if streams[turn.index].hasSomethingToSend {
@@ -68,7 +68,7 @@ extension MplexMachine {
             payloadBytes &+= UInt64(truncatingIfNeeded: count)
             if stream.dequeued(count, limits.common) { events.push(.writable(handle)) }
         } while !stream.queue.isEmpty && scheduler.keepsTurn(stream) && gather.byteCount < byteLimit && gather.hasRoom
-            && events.count < eventsPerCallMax
+            && events.count < eventsPerTransmitMax
         streams[turn.index] = stream
         counters.sent.dataHeaderBytes &+= headerBytes
         counters.sent.payloadBytes &+= payloadBytes

@@ -10,7 +10,7 @@ extension YamuxMachine {
         let end = bytes.byteCount
         var offset = 0
         // One header causes at most four events.
-        while offset < end && events.count <= eventsPerCallMax - 4 {
+        while offset < end && events.count <= eventsPerReceiveMax - 4 {
             if bodyRemaining > 0 {
                 offset += deliver(available: end - offset, at: base + offset, events: &events)
             } else if carriedCount == 0 && end - offset >= YamuxHeader.byteCount {

@@ -37,7 +37,7 @@ extension YamuxMachine {
         }
         guard !hasFailed else { return }
         if marks.isDue && gather.hasRoom { emitMark(into: &gather, now: now) }
-        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerCallMax, marks.allowsData,
+        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerTransmitMax, marks.allowsData,
             let turn = scheduler.next(&streams)
         {
             let stream = streams[turn.index]
@@ -100,7 +100,7 @@ extension YamuxMachine {
                 if marks.isDue { emitMark(into: &gather, now: now) }
             }
         } while !stream.queue.isEmpty && stream.sendWindow > 0 && scheduler.keepsTurn(stream) && gather.byteCount < byteLimit
-            && gather.hasRoom && events.count < eventsPerCallMax && marks.allowsData
+            && gather.hasRoom && events.count < eventsPerTransmitMax && marks.allowsData
         streams[turn.index] = stream
         counters.sent.dataHeaderBytes &+= frames &* UInt64(YamuxHeader.byteCount)
         counters.sent.payloadBytes &+= payloadBytes
