@@ -60,6 +60,8 @@ struct SendScheduler: ~Copyable {
 
     var isEmpty: Bool { sparse.head == StreamRecord.noLink && bulk.head == StreamRecord.noLink }
 
+    var hasBulk: Bool { bulk.head != StreamRecord.noLink }
+
     /// The stream has something to send.
     @inline(__always)
     mutating func activate(_ index: Int, _ streams: inout StreamTable) {

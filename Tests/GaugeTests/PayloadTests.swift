@@ -11,7 +11,7 @@ import Testing
     }
 
     private func bytes(_ payload: Payload, piece: UInt64) -> [UInt8] {
-        payload.slice(streamKey: key, piece: piece, count: 5000).bytes.array()
+        payload.slice(streamKey: key, piece: piece, count: 5000).shared().bytes.array()
     }
 
     @Test func theSameSeedGivesTheSameBytes() {
@@ -39,7 +39,7 @@ import Testing
     @Test func piecesBeginAtMultiplesOfEightAllOverTheTable() {
         var starts = Set<Int>()
         for piece: UInt64 in 0..<20_000 {
-            let start = payload.slice(streamKey: key, piece: piece, count: Payload.pieceBytesMax).range.lowerBound
+            let start = payload.slice(streamKey: key, piece: piece, count: Payload.pieceBytesMax).shared().range.lowerBound
             #expect(start % 8 == 0 && start >= 0 && start <= 65_528)
             starts.insert(start)
         }
@@ -50,7 +50,7 @@ import Testing
     @Test func fragmentsMatchWhereTheyBelongAndNowhereElse() {
         let seed = UInt64.random(in: .min ... .max)
         var random = Seeded(seed)
-        let whole = payload.slice(streamKey: key, piece: 5, count: Payload.pieceBytesMax)
+        let whole = payload.slice(streamKey: key, piece: 5, count: Payload.pieceBytesMax).shared()
         for _ in 0..<200 {
             let from = Int.random(in: 0..<65_000, using: &random)
             let fragment = whole.dropFirst(from).prefix(Int.random(in: 16...500, using: &random))
@@ -66,7 +66,7 @@ import Testing
     }
 
     @Test func fragmentsOutsideAPieceDoNotMatch() {
-        let whole = payload.slice(streamKey: key, piece: 0, count: Payload.pieceBytesMax)
+        let whole = payload.slice(streamKey: key, piece: 0, count: Payload.pieceBytesMax).shared()
         #expect(matches(whole, key: key, piece: 0, offset: 0))
         #expect(!matches(whole, key: key, piece: 0, offset: 1))
         #expect(!matches(whole, key: key, piece: 0, offset: -1))

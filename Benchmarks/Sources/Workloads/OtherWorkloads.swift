@@ -58,7 +58,7 @@ final class MatchWorkload: Workload {
     init(pieces: Int) {
         let sender = Payload(seed: 1)
         let key = streamKey
-        received = (0..<pieces).map { Slice(copying: sender.slice(streamKey: key, piece: UInt64($0), count: Payload.pieceBytesMax).bytes) }
+        received = (0..<pieces).map { Slice(copying: sender.slice(streamKey: key, piece: UInt64($0), count: Payload.pieceBytesMax).shared().bytes) }
     }
 
     func runBatch() -> UInt64 {

@@ -70,8 +70,8 @@ public struct YamuxLimits: Sendable {
     public var keepaliveNanoseconds: Nanoseconds = 30_000_000_000
     /// The connection is given up when a ping stays unanswered for this long.
     public var pingTimeoutNanoseconds: Nanoseconds = 30_000_000_000
-    /// Marks in the outgoing stream for far ends whose buffers are not ours, or nil.
-    public var markers: YamuxMarkers?
+    /// Marks in the outgoing data, or nil for none.
+    public var markers: YamuxMarkers? = .whenContended
 
     public init() {}
 }
@@ -80,10 +80,27 @@ public struct YamuxLimits: Sendable {
 /// under way that no answered ping has confirmed. A request that arrives meanwhile then waits behind that much, and not behind all the
 /// far end's socket buffer holds.
 public struct YamuxMarkers: Sendable {
+    /// When data is marked.
+    public enum Use: Sendable {
+        /// Always: for far ends whose buffers are not ours.
+        case always
+        /// As long as bulk goes both ways and small messages go beside it. Both kernels' queues are short between our own ends, but an end that sends
+        /// and receives bulk takes longer to come round to them; marks then halve what a small message waits, and cost bulk a fifth of its
+        /// throughput. Without small messages there is nobody to wait.
+        case whenContended
+    }
+
+    public var use = Use.always
     public var spacingBytes = 64 << 10
     /// The least that may be unconfirmed; the cap rises with the measured bandwidth-delay product.
     public var unconfirmedBytesMin = 256 << 10
     public var unconfirmedBytesMax = 8 << 20
 
     public init() {}
+
+    public static var whenContended: YamuxMarkers {
+        var markers = YamuxMarkers()
+        markers.use = .whenContended
+        return markers
+    }
 }

@@ -56,7 +56,14 @@ struct Mark: BitwiseCopyable {
 }
 
 /// The marks in the outgoing data and what is known of their arrival (see ``YamuxMarkers``).
+///
+/// After every `spacingBytes` of data a mark is due; it is sent when the data is to be marked at all, and skipped otherwise.
+///
+/// Invariant: while `isEngaged`, data beyond the last mark is unmarked, so that a mark is due before anything waits for an answer.
 struct MarkerState: ~Copyable {
+    /// Spacings for which a small message beside bulk, or bulk from the far end, is remembered: some milliseconds, as both come in bursts.
+    private static let memory = 32
+
     private let limits: YamuxMarkers?
     private var marks = RingQueue<Mark>()
     private var sentBytes: UInt64 = 0
@@ -65,6 +72,11 @@ struct MarkerState: ~Copyable {
     private var lastValue: UInt32 = 0
     private var roundTripMin: Nanoseconds = .max
     private var unconfirmedMax: UInt64
+    /// Marks are being sent, and data waits for their answers.
+    private var isEngaged = false
+    private var sparseMemory = 0
+    private var bulkMemory = 0
+    private var receivedBytes: UInt64 = 0
 
     init(limits: YamuxMarkers?) {
         self.limits = limits
@@ -79,9 +91,9 @@ struct MarkerState: ~Copyable {
     private var unmarked: Int64 { Int64(bitPattern: sentBytes &- lastPosition) }
 
     /// Whether more data may be sent before the far end has confirmed some.
-    @inline(__always) var allowsData: Bool { limits == nil || unconfirmed < Int64(unconfirmedMax) }
+    @inline(__always) var allowsData: Bool { !isEngaged || unconfirmed < Int64(unconfirmedMax) }
 
-    /// Whether a mark is to be sent now: after so much data, and whenever data must wait for an answer, as without a mark there would be none.
+    /// Whether a mark is due: after so much data, and whenever data must wait for an answer, as without a mark there would be none.
     var isDue: Bool {
         guard let limits else { return false }
         return unmarked >= Int64(limits.spacingBytes) || unmarked > 0 && !allowsData
@@ -90,6 +102,29 @@ struct MarkerState: ~Copyable {
     /// Notes data that was framed.
     mutating func sent(_ byteCount: Int) {
         sentBytes &+= UInt64(byteCount)
+    }
+
+    /// A small message goes ahead of bulk.
+    @inline(__always) mutating func sparseBesideBulk() { sparseMemory = Self.memory }
+
+    /// Whether the mark that is due is to be sent. One that is not counts as sent and answered.
+    ///
+    /// - Parameter received: payload bytes received so far.
+    mutating func engages(received: UInt64) -> Bool {
+        guard let limits else { return false }
+        if case .always = limits.use {
+            isEngaged = true
+            return true
+        }
+        sparseMemory = max(sparseMemory - 1, 0)
+        bulkMemory = received &- receivedBytes >= UInt64(limits.spacingBytes / 4) ? Self.memory : max(bulkMemory - 1, 0)
+        receivedBytes = received
+        isEngaged = sparseMemory > 0 && bulkMemory > 0
+        if !isEngaged {
+            lastPosition = sentBytes
+            if marks.isEmpty { confirmedBytes = sentBytes }
+        }
+        return isEngaged
     }
 
     /// Notes a mark that is framed now, and returns its value.

@@ -40,6 +40,7 @@ extension YamuxMachine {
         while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerTransmitMax, marks.allowsData,
             let turn = scheduler.next(&streams)
         {
+            if turn.origin & SendScheduler.Turn.sparse != 0, scheduler.hasBulk { marks.sparseBesideBulk() }
             let stream = streams[turn.index]
             if !stream.queue.isEmpty {
                 guard stream.sendWindow > 0 else {
@@ -109,6 +110,7 @@ extension YamuxMachine {
 
     /// A ping whose answer says that all data before it has arrived.
     private mutating func emitMark(into gather: inout Gather, now: Nanoseconds) {
+        guard marks.engages(received: counters.received.payloadBytes) else { return }
         append(YamuxHeader(YamuxHeader.Kind.ping, .syn, streamID: 0, length: marks.mark(at: now)), to: &gather)
         gather.endFrame(tag: FrameTag(FrameTag.marker, .none, opens: false, acknowledges: false, origin: 0).bits)
         counters.sent.pingBytes &+= 12
