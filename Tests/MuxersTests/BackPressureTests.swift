@@ -83,7 +83,7 @@ import TestSupport
     }
 
     /// Both ends send far more than pipes and windows hold, and read little by little.
-    @Test(arguments: Kind.all + [.yamuxWithMarkers], roughPlans) func symmetricBackPressureEnds(kind: Kind, plan: FaultPlan) throws {
+    @Test(arguments: Kind.all + Kind.allMarked, roughPlans) func symmetricBackPressureEnds(kind: Kind, plan: FaultPlan) throws {
         var random = SeededGenerator(seed: plan.seed)
         let pair = kind.pair(plan)
         let streamCount = kind.testDescription == "none" ? 1 : 2

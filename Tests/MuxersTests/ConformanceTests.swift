@@ -254,7 +254,7 @@ import TestSupport
         try pair.checkLedger()
     }
 
-    @Test(arguments: Kind.all + [.yamuxWithMarkers], plans) func largeMessagesCrossWhole(kind: Kind, plan: FaultPlan) throws {
+    @Test(arguments: Kind.all + Kind.allMarked, plans) func largeMessagesCrossWhole(kind: Kind, plan: FaultPlan) throws {
         var random = SeededGenerator(seed: plan.seed)
         let pair = kind.pair(plan)
         let (near, far) = try pair.open()

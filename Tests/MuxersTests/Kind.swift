@@ -20,17 +20,23 @@ struct Kind: Sendable, CustomTestStringConvertible {
     }
 
     /// With marks in the outgoing data, which hold it back until the far end has answered them.
-    static let yamuxWithMarkers = Kind(
-        testDescription: "yamux with markers", hasWindows: true, hasGoAway: true, hasResetCodes: true
-    ) { role, common in
-        var limits = YamuxLimits()
-        limits.common = common
-        var markers = YamuxMarkers()
-        markers.spacingBytes = 4 << 10
-        markers.unconfirmedBytesMin = 16 << 10
-        markers.unconfirmedBytesMax = 64 << 10
-        limits.markers = markers
-        return Yamux(role: role, limits: limits)
+    static let yamuxWithMarkers = marked(.always, "yamux with markers")
+    /// The same, where they begin and end as the traffic changes.
+    static let yamuxWithMarkersAtTimes = marked(.whenContended, "yamux with markers at times")
+    static let allMarked = [yamuxWithMarkers, yamuxWithMarkersAtTimes]
+
+    private static func marked(_ use: YamuxMarkers.Use, _ description: String) -> Kind {
+        Kind(testDescription: description, hasWindows: true, hasGoAway: true, hasResetCodes: true) { role, common in
+            var limits = YamuxLimits()
+            limits.common = common
+            var markers = YamuxMarkers()
+            markers.use = use
+            markers.spacingBytes = 4 << 10
+            markers.unconfirmedBytesMin = 16 << 10
+            markers.unconfirmedBytesMax = 64 << 10
+            limits.markers = markers
+            return Yamux(role: role, limits: limits)
+        }
     }
 
     static let mplex = Kind(testDescription: "mplex") { role, common in

@@ -134,6 +134,32 @@ import TestSupport
         #expect(lone.end.violations.isEmpty)
     }
 
+    /// Marks are sent while bulk goes both ways with small messages beside it, and at no other time.
+    @Test(arguments: [(bulkBack: true, small: true), (true, false), (false, true)])
+    func yamuxMarksWhenContended(bulkBack: Bool, small: Bool) throws {
+        var limits = YamuxLimits()
+        limits.markers = .whenContended
+        let spacing = try #require(limits.markers).spacingBytes
+        let lone = Lone(.initiator, Yamux(role: .initiator, limits: limits))
+        let (bulk, request) = (try lone.end.open(), try lone.end.open())
+        lone.feed(YamuxFrame.windowUpdate(.ack, 1, 1 << 30) + YamuxFrame.windowUpdate(.ack, 3, 0))
+        for _ in 0..<10 {
+            try lone.end.send([UInt8](repeating: 1, count: 4 * spacing), on: bulk)
+            if small { try lone.end.send([2, 3], on: request) }
+            if bulkBack { lone.feed(YamuxFrame.data(.none, 1, [UInt8](repeating: 4, count: 2 * spacing))) }
+            lone.write(byteLimit: .max, taking: .max)
+        }
+        let sent = lone.end.muxer.counters.sent
+        if bulkBack && small {
+            #expect(sent.pingBytes > 12, "the far end is asked")
+            #expect(sent.payloadBytes < 40 * spacing, "and waited for")
+        } else {
+            #expect(sent.pingBytes <= 12, "one measures the round trip for the receive window")
+            #expect(sent.payloadBytes >= 40 * spacing, "nothing waits")
+        }
+        #expect(lone.end.violations.isEmpty)
+    }
+
     @Test func yamuxKeepalive() throws {
         let pair = Pair(.calm()) { Yamux(role: $0) }
         _ = try pair.open()

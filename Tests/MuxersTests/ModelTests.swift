@@ -5,7 +5,7 @@ import TestSupport
 /// Random operations at both ends against a plain model: what was sent on a stream, who has finished and who has reset it. Thousands of
 /// steps a seed, over bytes that travel as the seed's plan says.
 @Suite struct ModelTests {
-    @Test(arguments: Kind.multiplexers + [.yamuxWithMarkers], SeededGenerator.seeds(10)) func randomOperations(kind: Kind, seed: UInt64) throws {
+    @Test(arguments: Kind.multiplexers + Kind.allMarked, SeededGenerator.seeds(10)) func randomOperations(kind: Kind, seed: UInt64) throws {
         var plan = FaultPlan.rough(seed)
         // A model test wants many operations under way more than it wants many pieces.
         plan.pipeBytesMax = max(plan.pipeBytesMax, 2000)

@@ -88,6 +88,25 @@ import TestSupport
         }
     }
 
+    /// Of a read that brings many messages the first answers leave before the last messages are looked at, so that both ends work at once.
+    @Test(arguments: Framing.multiplexers)
+    func firstAnswersLeaveEarly(framing: Framing) throws {
+        let wire = try Wire(.memory)
+        let (client, server) = (Peer("client"), Peer("server"))
+        server.behaviour = .echo
+        wire.connect(client, server, framing)
+        let list = messages(2000, upTo: 20, seed: 11)
+        let stream = try wire.act { try client.open(sending: list) }
+        var leftEarly = false
+        server.onReceived = { _, _, _ in
+            if let writes = server.connection?.writes, writes > 1, server.batches == 0 { leftEarly = true }
+        }
+        wire.wait("echoes") { client.closed == [stream] }
+        #expect(leftEarly, "\(server.connection?.writes ?? 0) writes in \(server.batches) reads")
+        #expect(client.received[stream] == list.flatMap { $0 })
+        #expect(client.violations == [] && server.violations == [])
+    }
+
     /// The prefix goes ahead of everything and is no part of the muxer's accounts.
     @Test(arguments: Link.allCases)
     func prefixGoesFirst(link: Link) throws {

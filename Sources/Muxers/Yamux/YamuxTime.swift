@@ -59,7 +59,7 @@ struct Mark: BitwiseCopyable {
 ///
 /// After every `spacingBytes` of data a mark is due; it is sent when the data is to be marked at all, and skipped otherwise.
 ///
-/// Invariant: while `isEngaged`, data beyond the last mark is unmarked, so that a mark is due before anything waits for an answer.
+/// Invariant: data waits only for the answer to a mark that is under way or due.
 struct MarkerState: ~Copyable {
     /// Spacings for which a small message beside bulk, or bulk from the far end, is remembered: some milliseconds, as both come in bursts.
     private static let memory = 32
@@ -91,7 +91,10 @@ struct MarkerState: ~Copyable {
     private var unmarked: Int64 { Int64(bitPattern: sentBytes &- lastPosition) }
 
     /// Whether more data may be sent before the far end has confirmed some.
-    @inline(__always) var allowsData: Bool { !isEngaged || unconfirmed < Int64(unconfirmedMax) }
+    @inline(__always) var allowsData: Bool { !isEngaged || unconfirmed < Int64(unconfirmedMax) || isWithoutAnswer }
+
+    /// No answer is to come, and none can be asked for: marks were skipped or taken back.
+    private var isWithoutAnswer: Bool { marks.isEmpty && unmarked <= 0 }
 
     /// Whether a mark is due: after so much data, and whenever data must wait for an answer, as without a mark there would be none.
     var isDue: Bool {
