@@ -95,6 +95,8 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
     }
 
     private static func make(_ address: SocketAddress, counts: inout SyscallCounts) throws(Errno) -> Socket {
+        // Cut short, the path would be another one.
+        guard address.fitsKernelForm else { throw Errno(ENAMETOOLONG, "socket") }
         counts.socket &+= 1
         return Socket(descriptor: try syscall("socket") { Glibc.socket(address.family, streamType, 0) })
     }

@@ -34,6 +34,12 @@ public enum SocketAddress: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// False for a Unix socket's path that is too long, or holds a zero byte: the kernel would see another path.
+    var fitsKernelForm: Bool {
+        guard case .unix(let path) = self else { return true }
+        return path.utf8.count <= Self.unixPathByteCountMax && !path.utf8.contains(0)
+    }
+
     var family: Int32 {
         switch self {
         case .ip4: AF_INET

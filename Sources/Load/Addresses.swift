@@ -12,6 +12,10 @@ extension SocketAddress {
             case .unix(let path): .unix(path)
             case .tcp, .memory, nil: nil
             }
+        if case .unix(let path)? = made, path.utf8.count > SocketAddress.unixPathByteCountMax {
+            throw .contradiction(
+                "'\(address)' cannot be a Unix socket: its path has \(path.utf8.count) bytes and the kernel takes \(SocketAddress.unixPathByteCountMax); use a shorter one")
+        }
         guard let made else {
             throw .contradiction("'\(address)' is not an address to listen on or dial; use /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH")
         }
