@@ -108,9 +108,11 @@ struct Attempt: Sendable {
         let limit = Clock.now &+ Nanoseconds(limits.phaseSeconds * 1e9)
         while true {
             let mine = await local.state().streams
-            let theirs = try await serverState().streams
+            let server = try await serverState()
+            let theirs = server.streams
             progress(.connecting(ready: min(mine, theirs), of: wanted))
             if mine >= wanted && theirs >= wanted { return }
+            if let reason = server.acceptFailure { throw RunError.notAccepted(reason: reason) }
             guard Clock.now < limit else { throw RunError.streamsMissing(client: mine, server: theirs, wanted: wanted) }
             if generator.isInterrupted { throw RunError.interrupted }
             await sleep(seconds: 0.002) { _ in false }
@@ -158,8 +160,18 @@ struct Attempt: Sendable {
     private func awaitTime() async {
         let began = Clock.now
         await sleep(seconds: scenario.durationSeconds ?? 0) { tick in
-            if tick % 50 == 49 { await tell(since: began) }
-            return generator.isInterrupted || control.endReason != nil
+            if generator.isInterrupted || control.isOver { return true }
+            guard tick % 50 == 49 else { return false }
+            await tell(since: began)
+            return await isCutOff
+        }
+    }
+
+    /// Every data connection is gone, and no other will come: the rest of the window would measure nothing.
+    private var isCutOff: Bool {
+        get async {
+            guard scenario.flows[0].verb != .connect else { return false }
+            return await !local.onEach { $0.liveCount }.contains { $0 > 0 }
         }
     }
 
@@ -170,7 +182,7 @@ struct Attempt: Sendable {
         let began = Clock.now
         var tick = 0
         var last: (mine: [Shard.Advance], theirs: Recording.Totals, at: Nanoseconds) = ([], Recording.Totals(), began)
-        while !generator.isInterrupted && control.endReason == nil {
+        while !generator.isInterrupted && !control.isOver {
             let mine = await local.onEach { $0.advance }
             if try await isDone(mine) { return }
             tick += 1

@@ -60,28 +60,33 @@ struct SideState: Codable, Equatable, Sendable {
     /// All operations that this side may start have been started.
     var isSpent: Bool
     var usage: Usage
+    /// Why the server could not take a connection since the run was set up.
+    var acceptFailure: String?
 }
 
 /// Why talking to the other side of a run failed.
 public enum ControlError: Error, Equatable, Sendable, CustomStringConvertible {
     case frameTooLarge(byteCount: Int, limit: Int)
     case malformed(String)
-    /// The first bytes are of another protocol; printable, the beginning only.
-    case foreign(String)
-    case closed(String)
-    case timeout(what: String, seconds: Double)
+    /// The first bytes are of another protocol; printable, the beginning only. `server` is its address, where it is known.
+    case foreign(String, server: String? = nil)
+    case closed(server: String, reason: String)
+    case timeout(server: String, what: String, seconds: Double)
     case refused(String)
-    case unreachable(String, String)
+    case unreachable(server: String, reason: String)
 
     public var description: String {
         switch self {
         case .frameTooLarge(let byteCount, let limit): "a control message of \(byteCount) bytes exceeds the limit of \(limit)"
         case .malformed(let reason): "a control message cannot be read: \(reason)"
-        case .foreign(let beginning): "the peer does not speak StreamGauge's protocol: it began with '\(beginning)'"
-        case .closed(let reason): "the server ended the control connection: \(reason)"
-        case .timeout(let what, let seconds): "the server did not answer '\(what)' within \(seconds) s"
+        case .foreign(let beginning, let server):
+            "the peer\(server.map { " at \($0)" } ?? "") does not speak StreamGauge's protocol: it began with '\(beginning)'; give the address that 'streamgauge serve' printed"
+        case .closed(let server, let reason):
+            "the control connection to \(server) is over: \(reason)"
+        case .timeout(let server, let what, let seconds):
+            "the server at \(server) did not answer '\(what)' within \(seconds) s: it is stuck, or no 'streamgauge serve'; a slow one gets longer with --timeout"
         case .refused(let reason): "the server refused: \(reason)"
-        case .unreachable(let address, let reason): "no server at \(address): \(reason)"
+        case .unreachable(let server, let reason): "no server at \(server): \(reason)"
         }
     }
 }

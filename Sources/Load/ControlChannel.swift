@@ -11,7 +11,9 @@ final class ControlChannel: ChannelHandler {
     private var isBusy = false
     private var isOver = false
     private let onMessage: (ControlCodec.Kind, [UInt8]) -> Void
-    private let onEnd: (String) -> Void
+    private let onEnd: (ControlError) -> Void
+    /// The far end's address, for messages.
+    private let remote: String
 
     /// - Parameters:
     ///   - messageBytesMax: the longest message that is taken.
@@ -19,9 +21,10 @@ final class ControlChannel: ChannelHandler {
     ///   - onEnd: the connection is over, and why; called once.
     init(
         channel: any Channel, messageBytesMax: Int, onMessage: @escaping (ControlCodec.Kind, [UInt8]) -> Void,
-        onEnd: @escaping (String) -> Void
+        onEnd: @escaping (ControlError) -> Void
     ) {
         self.channel = channel
+        remote = channel.remoteDescription
         codec = ControlCodec(byteCountMax: messageBytesMax)
         self.onMessage = onMessage
         self.onEnd = onEnd
@@ -50,7 +53,7 @@ final class ControlChannel: ChannelHandler {
             gather.advance(by: byteCount)
             isBusy = true
         case .blocked, .pending: isBusy = true
-        case .failed(let error): end("\(error)")
+        case .failed(let error): channelFailed(error)
         }
     }
 
@@ -58,8 +61,10 @@ final class ControlChannel: ChannelHandler {
         codec.append(block.bytes(range))
         do {
             while !isOver, let (kind, body) = try codec.next() { onMessage(kind, body) }
+        } catch .foreign(let beginning, _) {
+            end(.foreign(beginning, server: remote))
         } catch {
-            end("\(error)")
+            end(error)
         }
     }
 
@@ -74,12 +79,12 @@ final class ControlChannel: ChannelHandler {
         flush()
     }
 
-    func channelEnded() { end("it closed the connection") }
-    func channelFailed(_ error: ChannelError) { end("\(error)") }
+    func channelEnded() { end(.closed(server: remote, reason: "the server closed it, or its process ended")) }
+    func channelFailed(_ error: ChannelError) { end(.closed(server: remote, reason: "\(error)")) }
 
-    private func end(_ reason: String) {
+    private func end(_ error: ControlError) {
         guard !isOver else { return }
         close()
-        onEnd(reason)
+        onEnd(error)
     }
 }

@@ -8,25 +8,27 @@ import Synchronization
 final class ControlClient: Sendable {
     private struct State {
         var waiting: CheckedContinuation<Result<(ControlReply, [UInt8]), ControlError>, Never>?
-        var call: UInt64 = 0
-        var ended: String?
+        /// Why the connection is over.
+        var ended: ControlError?
     }
 
     private let state = Mutex(State())
     private let loop: EventLoop
     private let channel: LoopBound<ControlBox>
+    private let server: String
     private let answerSeconds: Double
 
-    /// Holds the channel and the receipts that stand before an outcome. On the loop only.
+    /// Holds the channel, the receipts that stand before an outcome, and the time limit of the request under way. On the loop only.
     final class ControlBox {
         var control: ControlChannel?
         var receipts: [UInt8] = []
+        var timer: LoopTimer?
     }
 
     /// Connects and greets.
     static func connect(to address: SocketAddress, on loop: EventLoop, answerSeconds: Double) async throws -> ControlClient {
         let box = await loop.perform { LoopBound(ControlBox(), on: loop) }
-        let client = ControlClient(loop: loop, channel: box, answerSeconds: answerSeconds)
+        let client = ControlClient(loop: loop, channel: box, server: address.description, answerSeconds: answerSeconds)
         let result: Result<Void, ChannelError> = await withCheckedContinuation { continuation in
             loop.submit {
                 loop.connect(to: address) { result in
@@ -37,12 +39,13 @@ final class ControlClient: Sendable {
         do {
             try result.get()
         } catch {
-            throw ControlError.unreachable(address.description, "\(error)")
+            throw ControlError.unreachable(server: address.description, reason: "\(error)")
         }
         return client
     }
 
-    private init(loop: EventLoop, channel: LoopBound<ControlBox>, answerSeconds: Double) {
+    private init(loop: EventLoop, channel: LoopBound<ControlBox>, server: String, answerSeconds: Double) {
+        self.server = server
         self.answerSeconds = answerSeconds
         self.loop = loop
         self.channel = channel
@@ -71,12 +74,14 @@ final class ControlClient: Sendable {
         }
     }
 
-    private func ended(_ reason: String) {
-        state.withLock { $0.ended = reason }
-        resume(.failure(.closed(reason)))
+    private func ended(_ error: ControlError) {
+        state.withLock { $0.ended = error }
+        resume(.failure(error))
     }
 
     private func resume(_ result: Result<(ControlReply, [UInt8]), ControlError>) {
+        channel.value.timer?.cancel()
+        channel.value.timer = nil
         let waiting = state.withLock { state in
             defer { state.waiting = nil }
             return state.waiting
@@ -84,8 +89,7 @@ final class ControlClient: Sendable {
         waiting?.resume(returning: result)
     }
 
-    /// Why the connection is over, or nil while it is not.
-    var endReason: String? { state.withLock { $0.ended } }
+    var isOver: Bool { state.withLock { $0.ended != nil } }
 
     /// Sends a request and waits for its answer.
     ///
@@ -98,17 +102,20 @@ final class ControlClient: Sendable {
         let name = request.name
         let seconds = limit ?? answerSeconds
         let result = await withCheckedContinuation { continuation in
-            let (call, ended) = state.withLock { state -> (UInt64, String?) in
+            let ended = state.withLock { state in
                 precondition(state.waiting == nil, "one request at a time")
                 if state.ended == nil { state.waiting = continuation }
-                state.call += 1
-                return (state.call, state.ended)
+                return state.ended
             }
-            if let ended { return continuation.resume(returning: .failure(.closed(ended))) }
+            if let ended { return continuation.resume(returning: .failure(ended)) }
             loop.submit { [self] in
-                loop.schedule(at: Clock.now &+ UInt64(seconds * 1e9)) { [weak self] in
-                    guard let self, state.withLock({ $0.call == call }) else { return }
-                    resume(.failure(.timeout(what: name, seconds: seconds)))
+                // The connection may have ended since, and the answer with it.
+                guard !isOver else { return }
+                channel.value.timer = loop.schedule(at: Clock.now &+ UInt64(seconds * 1e9)) { [weak self] in
+                    guard let self else { return }
+                    // An answer that comes now would be taken for that to another request.
+                    channel.value.control?.close()
+                    self.ended(.timeout(server: server, what: name, seconds: seconds))
                 }
                 channel.value.control?.send(frame)
             }
@@ -119,10 +126,10 @@ final class ControlClient: Sendable {
     }
 
     func close() async {
-        let channel = channel
-        await loop.perform {
+        await loop.perform { [self] in
             channel.value.control?.close()
             channel.value.control = nil
+            ended(.closed(server: server, reason: "it was closed at this end"))
         }
     }
 }

@@ -17,6 +17,8 @@ final class ControlSession {
     private var token: UInt64?
     private var begin = Usage()
     private var end = Usage()
+    /// Connections that could not be taken before this run.
+    private var acceptFailuresBefore: UInt64 = 0
 
     init(channel: any Channel, loop: EventLoop, responder: Responder, ended: @escaping (ControlSession) -> Void) {
         self.loop = loop
@@ -93,7 +95,11 @@ final class ControlSession {
         case .checkAll: await run.onEach { $0.checkAll() }
         case .finish: await run.onEach { $0.finishTraffic() }
         case .progress:
-            return .progress(await run.state())
+            var state = await run.state()
+            let (responder, before) = await loop.perform { (session.value.responder, session.value.acceptFailuresBefore) }
+            let failures = await responder.acceptFailures()
+            if failures.count > before { state.acceptFailure = failures.last?.description }
+            return .progress(state)
         case .collect(let seconds):
             return await collect(run, seconds, session, loop)
         }
@@ -112,7 +118,9 @@ final class ControlSession {
                 operations: scenario.serverSends ? scenario.count : nil,
                 sharesProcess: stack.transport == .memory)
             await responder.register(run, token: token)
+            let failures = await responder.acceptFailures().count
             await loop.perform {
+                session.value.acceptFailuresBefore = failures
                 session.value.run = run
                 session.value.token = token
             }

@@ -37,15 +37,10 @@ public final class Generator: Sendable {
         self.loops = loops
         self.server = server
         self.limits = limits
-        try checkStack()
-    }
-
-    private func checkStack() throws(ScenarioError) {
-        if case .address = server, stack.transport == .memory {
-            throw .contradiction("memory connects within one process: it has no server to dial")
-        }
-        if !stack.hasMuxer, scenario.flows.contains(where: { $0.verb == .churn }) {
-            throw .contradiction("churn opens and closes streams, and '\(stack)' has one a connection: use the workload connect, or a muxer")
+        if case .address(let target) = server {
+            try scenario.validate(on: stack, target: target)
+        } else {
+            try scenario.validate(on: stack)
         }
     }
 

@@ -79,6 +79,16 @@ public final class Responder: Sendable {
         }
     }
 
+    /// How many connections could not be taken so far, on all loops, and why the last one.
+    func acceptFailures() async -> (count: UInt64, last: ChannelError?) {
+        var sum: (count: UInt64, last: ChannelError?) = (0, nil)
+        for (loop, desk) in zip(loops, desks) {
+            let (count, last) = await loop.perform { desk.value.acceptFailures }
+            sum = (sum.count + count, last ?? sum.last)
+        }
+        return sum
+    }
+
     /// A data connection without a kernel: its other end, on the same loop.
     func acceptMemory(on loop: EventLoop) -> (any Channel)? {
         guard let number = loops.firstIndex(where: { $0 === loop }) else { return nil }
@@ -123,6 +133,8 @@ final class Desk {
         self.listener = listener
         return listener.address
     }
+
+    var acceptFailures: (count: UInt64, last: ChannelError?) { (listener?.acceptFailures ?? 0, listener?.lastFailure) }
 
     func greet(_ channel: any Channel) {
         let note = note

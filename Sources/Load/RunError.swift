@@ -2,11 +2,15 @@
 public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case interrupted
     case dialFailed(connection: Int, address: String, reason: String)
+    /// The server has no descriptor left, or the like.
+    case notAccepted(reason: String)
     case streamsMissing(client: Int, server: Int, wanted: Int)
     case stalled(seconds: Double)
     case unanswered(Int, seconds: Double)
     case unfinished(connections: Int, seconds: Double)
     case serverDidNotStart(String)
+    /// The run's own server process came to a bad end; what the client saw stands in front.
+    case serverFailed(String)
 
     public var description: String {
         switch self {
@@ -14,6 +18,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             "interrupted before anything was measured"
         case .dialFailed(let connection, let address, let reason):
             "connection \(connection) to \(address) could not be made: \(reason)"
+        case .notAccepted(let reason):
+            "the server could not take a connection: \(reason) (in the server's process)"
         case .streamsMissing(let client, let server, let wanted):
             "of \(wanted) streams the client has \(client) open and the server \(server): time ran out"
         case .stalled(let seconds):
@@ -24,6 +30,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(connections) connections had not finished \(seconds) s after the window"
         case .serverDidNotStart(let reason):
             "the server process did not start: \(reason)"
+        case .serverFailed(let reason):
+            reason
         }
     }
 }

@@ -1,5 +1,7 @@
 public import FoundationEssentials
 import Gauge
+import Kernel
+public import Multiformats
 
 /// Everything that decides what a run does, as data: with the same scenario and seed a run can be repeated.
 public struct Scenario: Codable, Equatable, Sendable {
@@ -121,7 +123,7 @@ public enum ScenarioError: Error, Equatable, Sendable, CustomStringConvertible {
         case .contradiction(let text):
             text
         case .tooManyDescriptors(let needed, let limit):
-            "this needs \(needed) descriptors in a process and the limit is \(limit): raise it with 'ulimit -n \(needed)', or use fewer connections or a stack with a muxer"
+            "this needs \(needed) descriptors in a process and the limit is \(limit): raise it with 'ulimit -n \(needed)', or use fewer connections, fewer streams or a stack with a muxer"
         }
     }
 }
@@ -221,6 +223,25 @@ extension Scenario {
         }
         if flows.contains(where: { $0.verb == .churn }) && flows.count > 1 {
             throw .contradiction("churn cannot be mixed with other flows yet")
+        }
+    }
+
+    /// Checks what depends on the stack, and on where the server is; `target` is a server that runs already.
+    public func validate(on stack: ProtocolStack, target: Multiaddr? = nil) throws(ScenarioError) {
+        if !stack.hasMuxer, flows.contains(where: { $0.verb == .churn }) {
+            throw .contradiction("churn opens and closes streams, and '\(stack)' has one a connection: use the workload connect, or a muxer")
+        }
+        if stack.transport == .unix, threads > 1 {
+            throw .contradiction("a Unix socket has one listener: use --threads 1, or the transport tcp")
+        }
+        guard let target else { return }
+        if stack.transport == .memory {
+            throw .contradiction("memory connects within one process: it has no server to dial, and --target does not go with it")
+        }
+        let isUnix = try SocketAddress(target).port == nil
+        guard isUnix == (stack.transport == .unix) else {
+            throw .contradiction(
+                "the target \(target) is \(isUnix ? "a" : "no") Unix socket and the subject's transport is \(stack.transport.rawValue): let them be the same")
         }
     }
 

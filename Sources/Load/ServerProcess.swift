@@ -9,6 +9,7 @@ import Kernel
 public final class ServerProcess {
     private let process: Process
     private let lifeline: Pipe
+    private let hasEnded = DispatchSemaphore(value: 0)
     public let address: Multiaddr
     public var processID: Int32 { process.processIdentifier }
 
@@ -28,16 +29,18 @@ public final class ServerProcess {
             + (spinSeconds > 0 ? ["--spin", "\(UInt64(spinSeconds * 1e9))ns"] : [])
         process.standardInput = lifeline
         process.standardOutput = output
+        process.terminationHandler = { [hasEnded] _ in hasEnded.signal() }
         do {
             try process.run()
         } catch {
-            throw .serverDidNotStart("\(program): \(error.localizedDescription)")
+            throw .serverDidNotStart("\(program) cannot be run: \(error.localizedDescription)")
         }
         let line = Self.firstLine(of: output.fileHandleForReading)
         guard let line, line.hasPrefix(Self.readyPrefix) else {
             process.terminate()
             process.waitUntilExit()
-            throw .serverDidNotStart(line.map { "it said '\($0)'" } ?? "it ended with status \(process.terminationStatus) and said nothing")
+            // Why it could not is on standard error, which is ours too.
+            throw .serverDidNotStart(line.map { "it said '\($0)'" } ?? "it ended with \(Self.end(of: process)) before it listened")
         }
         do {
             address = try Multiaddr(String(line.dropFirst(Self.readyPrefix.count)))
@@ -56,10 +59,24 @@ public final class ServerProcess {
         return bytes.isEmpty ? nil : String(decoding: bytes, as: UTF8.self)
     }
 
-    /// Ends the server and waits for its end.
-    public func stop() {
+    /// Ends the server and waits for its end; one that does not end is killed.
+    ///
+    /// - Parameter seconds: how long it may take; it has nothing left to do but to close sockets.
+    /// - Returns: what was wrong, such as "the server process 4711 ended with signal 9"; nil for a server that ended because it was asked to.
+    @discardableResult
+    public func stop(within seconds: Double = 5) -> String? {
         // A write end that is closed is an input that has ended.
         try? lifeline.fileHandleForWriting.close()
-        process.waitUntilExit()
+        if hasEnded.wait(timeout: .now() + seconds) == .timedOut {
+            kill(processID, SIGKILL)
+            process.waitUntilExit()
+            return "the server process \(processID) did not end when it was asked to, and was killed"
+        }
+        let isOrderly = process.terminationReason == .exit && process.terminationStatus == 0
+        return isOrderly ? nil : "the server process \(processID) ended with \(Self.end(of: process))"
+    }
+
+    private static func end(of process: Process) -> String {
+        (process.terminationReason == .uncaughtSignal ? "signal " : "status ") + "\(process.terminationStatus)"
     }
 }

@@ -148,13 +148,18 @@ final class Shard {
 
     func connectionEnded(_ traffic: TrafficConnection, _ connection: Connection, _ reason: ConnectionEnd) {
         harvest.add(traffic, connection, reason, stack: stack)
-        if case .orderly = reason {} else { problem("connection \(traffic.index): \(reason)") }
+        if case .orderly = reason {} else { problem("\(name(of: traffic)): \(reason)") }
         traffic.connection = nil
         live[traffic.index]?.removeAll { $0 === traffic }
         if live[traffic.index]?.isEmpty == true { live[traffic.index] = nil }
         liveCount -= 1
         if reopensConnections, side == .client, isTrafficOn, mayIssue() { onReconnect?(traffic.index) }
         onProgress?()
+    }
+
+    /// Without a muxer a connection is a stream, and the streams of one index are told apart.
+    private func name(of traffic: TrafficConnection) -> String {
+        stack.hasMuxer ? "connection \(traffic.index)" : "connection \(traffic.index), stream \(traffic.streamBase)"
     }
 
     func forEachLive(_ body: (TrafficConnection) -> Void) {

@@ -14,9 +14,17 @@ import Synchronization
 final class Runner: Sendable {
     private let interruption = Mutex<(isInterrupted: Bool, generator: Generator?)>((false, nil))
     private let view: ProgressView
+    private let limits: RunLimits
 
-    init(view: ProgressView) {
+    /// - Parameter timeoutSeconds: how long to wait for the other side; nil for as long as is usual.
+    init(view: ProgressView, timeoutSeconds: Double? = nil) {
         self.view = view
+        var limits = RunLimits()
+        if let timeoutSeconds {
+            limits.phaseSeconds = timeoutSeconds
+            limits.answerSeconds = timeoutSeconds
+        }
+        self.limits = limits
         Signals.onTermination { [self] in
             let generator = interruption.withLock { state in
                 state.isInterrupted = true
@@ -29,10 +37,11 @@ final class Runner: Sendable {
     var isInterrupted: Bool { interruption.withLock { $0.isInterrupted } }
 
     /// Checks that the scenario can be run on this machine, before anything is started.
-    static func check(_ scenario: Scenario) throws {
+    static func check(_ scenario: Scenario, target: Multiaddr? = nil) throws {
         do {
             try scenario.validate()
             let stack = try ProtocolStack(scenario.subject)
+            try scenario.validate(on: stack, target: target)
             let sockets = scenario.connections * (stack.hasMuxer ? 1 : scenario.streams)
             // Listener, control connection, loop, standard streams, and some to spare.
             let needed = (stack.transport == .memory ? 0 : sockets) + 64
@@ -69,15 +78,30 @@ final class Runner: Sendable {
             process = started
             server = .address(started.address)
         }
-        defer { process?.stop() }
-        let generator = try Generator(scenario: scenario, loops: loops, server: server)
+        let result: Result<RunFigures, any Error>
+        do {
+            result = .success(try await drive(scenario, loops, server, label))
+        } catch {
+            result = .failure(error)
+        }
+        view.finish()
+        await responder?.stop()
+        let serverProblem = process?.stop()
+        do {
+            var figures = try result.get()
+            if let serverProblem { figures.invalidate(serverProblem) }
+            return (figures, loops[0].io.name)
+        } catch {
+            throw serverProblem.map { RunError.serverFailed("\(error); \($0)") } ?? error
+        }
+    }
+
+    private func drive(_ scenario: Scenario, _ loops: [EventLoop], _ server: Generator.Target, _ label: String) async throws -> RunFigures {
+        let generator = try Generator(scenario: scenario, loops: loops, server: server, limits: limits)
         interruption.withLock { $0.generator = generator }
         defer { interruption.withLock { $0.generator = nil } }
         if isInterrupted { generator.interrupt() }
-        let figures = try await generator.run { [view] in view.show($0, label, scenario) }
-        view.finish()
-        await responder?.stop()
-        return (figures, loops[0].io.name)
+        return try await generator.run { [view] in view.show($0, label, scenario) }
     }
 
     /// This program's own file: the server is another instance of it.
