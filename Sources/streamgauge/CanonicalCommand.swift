@@ -33,26 +33,20 @@ struct CanonicalCommand: AsyncParsableCommand {
 
     func run() async throws {
         var scenarios = Catalogue.canonical.entries
-        var output: OutputFile?
-        do {
-            let window = Double(try Units.duration(duration)) / 1e9
-            let warmUp = Double(try Units.duration(omit)) / 1e9
-            for index in scenarios.indices {
-                scenarios[index].scenario.durationSeconds = window
-                scenarios[index].scenario.omitSeconds = warmUp
-                scenarios[index].scenario.io = io
-            }
-            if let json { output = try OutputFile.prepare(json) }
-        } catch {
-            throw Exit.usage(error)
+        let window = try parsed("--duration", duration, by: seconds)
+        let warmUp = try parsed("--omit", omit, by: seconds)
+        for index in scenarios.indices {
+            scenarios[index].scenario.durationSeconds = window
+            scenarios[index].scenario.omitSeconds = warmUp
+            scenarios[index].scenario.io = io
         }
         guard (1...1000).contains(repeats) else { throw ValidationError("--repeat is \(repeats); allowed is 1 to 1000") }
         for entry in scenarios { try Runner.check(entry.scenario) }
+        let output = try parsed("--json", ifGiven: json) { try OutputFile.prepare($0) }
         let runner = Runner(view: ProgressView(showsIntervals: false))
         let records = await measure(scenarios, runner)
         guard !records.isEmpty else { throw Exit.failed }
-        try output?.write(try RecordEncoder.encode(records))
-        try format.write(records)
+        try deliver(records, format, to: output) { try RecordEncoder.encode(records) }
         if records.contains(where: { !$0.valid }) || records.count < scenarios.count { throw Exit.failed }
     }
 

@@ -1,4 +1,7 @@
 import ArgumentParser
+import Foundation
+import Gauge
+import Report
 
 @main
 struct StreamGauge: AsyncParsableCommand {
@@ -30,4 +33,35 @@ enum Exit {
 
     /// What a person can put right on the command line: told with the usage, exit code 64.
     static func usage(_ error: any Error) -> ValidationError { ValidationError("\(error)") }
+
+    /// Tells on standard error why something could not be done.
+    static func tell(_ error: any Error) { FileHandle.standardError.write(Data("streamgauge: \(error)\n".utf8)) }
+}
+
+/// The text of an option as a value; what is wrong with it is told with the option's name.
+func parsed<Value>(_ option: String, _ text: String, by read: (String) throws -> Value) throws -> Value {
+    do {
+        return try read(text)
+    } catch {
+        throw ValidationError("\(option): \(error)")
+    }
+}
+
+/// The same for an option that need not be given.
+func parsed<Value>(_ option: String, ifGiven text: String?, by read: (String) throws -> Value) throws -> Value? {
+    try text.map { try parsed(option, $0, by: read) }
+}
+
+/// A duration, in seconds.
+func seconds(_ text: String) throws(UnitsError) -> Double { Double(try Units.duration(text)) / 1e9 }
+
+/// Prints records, and writes them to a file if there is one. Printing comes first: what was measured is not lost with the file.
+func deliver(_ records: [RunRecord], _ format: OutputFormat, to file: OutputFile?, _ bytes: () throws -> [UInt8]) throws {
+    try format.write(records)
+    do {
+        try file?.write(try bytes())
+    } catch {
+        Exit.tell(error)
+        throw Exit.failed
+    }
 }

@@ -87,6 +87,9 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "A server that runs already (streamgauge serve), such as /ip4/127.0.0.1/tcp/4001. Default: a process of its own.")
     var target: String?
 
+    @Option(help: "How long to wait for the other side to connect, to answer or to get any further. (default: 30s)")
+    var timeout: String?
+
     @Option(help: "Write the run record (streamgauge.run/1) to this file.")
     var json: String?
 
@@ -96,26 +99,24 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "A line a second on standard error.")
     var interval = false
 
+    /// Finds what is wrong with the options while the parser can still show this command's usage. A scenario file is read once, by ``run()``.
+    func validate() throws {
+        if scenario == nil { _ = try makeScenario() }
+    }
+
     func run() async throws {
         let scenario = try makeScenario()
-        try Runner.check(scenario)
+        let address = try parsed("--target", ifGiven: target) { try Multiaddr($0) }
+        let timeoutSeconds = try parsed("--timeout", ifGiven: timeout, by: seconds)
+        guard (timeoutSeconds ?? 1) > 0 else { throw ValidationError("--timeout is \(timeout ?? ""); allowed is anything above 0 s") }
+        try Runner.check(scenario, target: address)
         guard (1...1000).contains(repeats) else { throw ValidationError("--repeat is \(repeats); allowed is 1 to 1000") }
         if printScenario {
             FileHandle.standardOutput.write(try scenario.encoded() + Data("\n".utf8))
             return
         }
-        let output: OutputFile?
-        let address: Multiaddr?
-        do {
-            output = try json.map { try OutputFile.prepare($0) }
-            address = try target.map { try Multiaddr($0) }
-        } catch {
-            throw Exit.usage(error)
-        }
-        if address != nil && scenario.subject.hasPrefix("memory") {
-            throw ValidationError("memory connects within one process: --target does not go with it")
-        }
-        let runner = Runner(view: ProgressView(showsIntervals: interval))
+        let output = try parsed("--json", ifGiven: json) { try OutputFile.prepare($0) }
+        let runner = Runner(view: ProgressView(showsIntervals: interval), timeoutSeconds: timeoutSeconds)
         var done: [RunFigures] = []
         var ioName = scenario.io
         while done.count < repeats && !runner.isInterrupted {
@@ -125,16 +126,16 @@ struct RunCommand: AsyncParsableCommand {
                 done.append(figures)
                 ioName = name
             } catch {
-                FileHandle.standardError.write(Data("streamgauge: \(error)\n".utf8))
+                Exit.tell(error)
                 if done.isEmpty { throw Exit.failed }
                 break
             }
         }
         guard !done.isEmpty else { throw Exit.failed }
         let record = Runner.record(scenario, done, ioName: ioName)
-        try output?.write(try record.encodedJSON())
-        try format.write([record])
-        if !record.valid { throw Exit.failed }
+        try deliver([record], format, to: output) { try record.encodedJSON() }
+        // A repeat that failed was told above; the others' figures stand, and are not all that was asked for.
+        if !record.valid || done.count < repeats && !runner.isInterrupted { throw Exit.failed }
     }
 
     // MARK: The scenario
@@ -158,32 +159,54 @@ struct RunCommand: AsyncParsableCommand {
         guard others.allSatisfy({ $0 == nil }) else {
             throw ValidationError("--scenario brings its own subject and options; only --repeat, --target and the output options go with it")
         }
+        guard FileManager.default.fileExists(atPath: path) else { throw ValidationError("--scenario: there is no file \(path)") }
+        let type = try? FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+        guard type != .typeDirectory else { throw ValidationError("--scenario: \(path) is a directory") }
         let data: Data
         do {
             data = try Data(contentsOf: URL(fileURLWithPath: path))
         } catch {
-            throw ValidationError("the scenario \(path) cannot be read: \(error.localizedDescription)")
+            throw ValidationError("--scenario: \(path) cannot be read: \(error.localizedDescription)")
         }
         return try Scenario.decode(data, file: path)
     }
 
     private func scenarioFromOptions(_ subject: String) throws -> Scenario {
         let kind = try Workload(parsing: workload ?? "bulk")
-        let size = try messageSize.map { try Units.bytes($0) } ?? kind.messageSizeDefault
-        func number(_ text: String?, _ standard: Int) throws -> Int { try text.map { try Units.count($0) } ?? standard }
-        func seconds(_ text: String?, _ standard: Double) throws -> Double {
-            try text.map { Double(try Units.duration($0)) / 1e9 } ?? standard
+        try refuseContradictions(kind)
+        let size = try parsed("--message-size", ifGiven: messageSize) { try Units.bytes($0) } ?? kind.messageSizeDefault
+        func number(_ option: String, _ text: String?, _ standard: Int) throws -> Int {
+            try parsed(option, ifGiven: text) { try Units.count($0) } ?? standard
         }
+        return Scenario(
+            subject: subject, workload: kind.rawValue, connections: try number("--connections", connections, 1),
+            streams: try number("--streams", streams, 1),
+            flows: try kind.flows(messageSizeBytes: size, direction: direction ?? "up", depth: try number("--depth", depth, 1)),
+            durationSeconds: count == nil ? try parsed("--duration", duration ?? "5s", by: seconds) : nil,
+            count: try parsed("--count", ifGiven: count) { try Units.count($0) },
+            omitSeconds: count == nil ? try parsed("--omit", omit ?? "500ms", by: seconds) : 0,
+            ratePerSecond: try parsed("--rate", ifGiven: rate) { try Units.rate($0) }, threads: try number("--threads", threads, 1),
+            verify: try parsed("--verify", verify ?? "sampled") { try SampleRule(parsing: $0).description },
+            seed: UInt64(try number("--seed", seed, 1)), io: io ?? "auto", spinSeconds: try parsed("--spin", spin ?? "0s", by: seconds))
+    }
+
+    /// Options that would be ignored: somebody who gives them expects something else than would be measured.
+    private func refuseContradictions(_ kind: Workload) throws {
         if count != nil && duration != nil {
             throw ValidationError("--count and --duration both say when to stop: give one")
         }
-        return Scenario(
-            subject: subject, workload: kind.rawValue, connections: try number(connections, 1), streams: try number(streams, 1),
-            flows: try kind.flows(messageSizeBytes: size, direction: direction ?? "up", depth: try number(depth, 1)),
-            durationSeconds: count == nil ? try seconds(duration, 5) : nil, count: try count.map { try Units.count($0) },
-            omitSeconds: count == nil ? try seconds(omit, 0.5) : 0, ratePerSecond: try rate.map { try Units.rate($0) },
-            threads: try number(threads, 1), verify: try SampleRule(parsing: verify ?? "sampled").description,
-            seed: UInt64(try number(seed, 1)), io: io ?? "auto", spinSeconds: try seconds(spin, 0))
+        if count != nil && omit != nil {
+            throw ValidationError("--omit is a warm-up before a window of time: a run with --count measures from its first operation")
+        }
+        if direction != nil && kind != .bulk && kind != .mixed {
+            throw ValidationError("--direction is for the workloads bulk and mixed: \(kind.rawValue) has no bulk to direct")
+        }
+        if depth != nil && kind != .request && kind != .mixed {
+            throw ValidationError("--depth is for the workloads request and mixed: \(kind.rawValue) has one operation under way on a stream or none")
+        }
+        if messageSize != nil && kind == .idle {
+            throw ValidationError("--message-size does not go with the workload idle: silent streams carry no messages")
+        }
     }
 }
 

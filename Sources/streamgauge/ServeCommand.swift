@@ -36,18 +36,23 @@ struct ServeCommand: AsyncParsableCommand {
     var untilStdinEnds = false
 
     func run() async throws {
-        let address: Multiaddr
-        let spinSeconds: Double
-        do {
-            address = try Multiaddr(listen)
-            spinSeconds = Double(try Units.duration(spin)) / 1e9
-        } catch {
-            throw Exit.usage(error)
-        }
+        let address = try parsed("--listen", listen) { try Multiaddr($0) }
+        let spinSeconds = try parsed("--spin", spin, by: seconds)
         guard (1...64).contains(threads) else { throw ValidationError("--threads is \(threads); allowed is 1 to 64") }
+        if let core, let allowed = try? Affinity.allowedCores(), !allowed.contains(core) {
+            throw ValidationError("--core is \(core); this process may use \(allowed.map { "\($0)" }.joined(separator: ", "))")
+        }
         // As many connections as the machine allows: how many a run wants is known only when it comes.
         if let hard = try? ResourceLimits.descriptors().hard { _ = try? ResourceLimits.raiseDescriptors(to: hard) }
-        let loops = try Loops.start(count: threads, io: io, name: "server", core: core, spin: spinSeconds)
+        let loops: [EventLoop]
+        do {
+            loops = try Loops.start(count: threads, io: io, name: "server", core: core, spin: spinSeconds)
+        } catch let error as ValidationError {
+            throw error
+        } catch {
+            Exit.tell(error)
+            throw Exit.failed
+        }
         defer { Loops.stop(loops) }
         let responder: Responder
         do {
@@ -55,7 +60,7 @@ struct ServeCommand: AsyncParsableCommand {
                 FileHandle.standardError.write(Data("turned away \(line)\n".utf8))
             }
         } catch {
-            FileHandle.standardError.write(Data("streamgauge: \(error)\n".utf8))
+            Exit.tell(error)
             throw Exit.failed
         }
         FileHandle.standardOutput.write(Data("\(ServerProcess.readyPrefix)\(responder.address)\n".utf8))
