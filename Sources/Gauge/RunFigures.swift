@@ -8,7 +8,7 @@ public struct RunFigures: Codable, Sendable, Equatable {
     public var valid = true
     /// Why the repeat must not be believed, as sentences. Empty when it is valid.
     public var invalidReasons: [String] = []
-    /// The run was interrupted; figures are of what was measured until then.
+    /// The run did not reach its end: it was interrupted, or something failed; figures are of what was measured until then.
     public var partial = false
     /// UTC, ISO 8601.
     public var startedAt: Measured<String> = .unmeasured

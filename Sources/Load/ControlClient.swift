@@ -31,7 +31,7 @@ final class ControlClient: Sendable {
         let client = ControlClient(loop: loop, channel: box, server: address.description, answerSeconds: answerSeconds)
         let result: Result<Void, ChannelError> = await withCheckedContinuation { continuation in
             loop.submit {
-                loop.connect(to: address) { result in
+                loop.connect(to: address, timeoutNanoseconds: UInt64(answerSeconds * 1e9)) { result in
                     continuation.resume(returning: result.map { client.adopt($0) })
                 }
             }

@@ -106,7 +106,7 @@ final class SideRun: Sendable {
             outcome.windowBytes += bytes
             outcome.longestSilenceNanoseconds = max(outcome.longestSilenceNanoseconds, silence)
             receipts += list
-            if live > 0 { outcome.problems.append("\(live) connections of the \(side) did not end in time") }
+            if live > 0 { outcome.problems.append("\(live) connections were still open at the end") }
         }
         return (outcome, scenario.flows.contains { $0.verb.isEphemeral } ? PooledReceipts.merged(receipts) : receipts)
     }

@@ -28,7 +28,7 @@ public enum RunSummary {
         var lines = "\(word): \(Shape.describe(record.setup)), \(duration)".wrappedList(to: width, indent: 2)
         for reason in record.figures.invalidReasons { lines += "- \(reason)".wrapped(to: width - 2, indent: 2).map { "  " + $0 } }
         if !record.valid { lines.append("  The figures below must not be believed.") }
-        if record.figures.partial { lines.append("  The run was interrupted: the figures are of what was measured until then.") }
+        if record.figures.partial { lines.append("  The run did not reach its end: the figures are of what was measured until then.") }
         return lines
     }
 
