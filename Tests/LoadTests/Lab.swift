@@ -92,8 +92,8 @@ extension RunLimits {
     /// For tests in which somebody does not answer.
     static let short: RunLimits = {
         var limits = RunLimits()
-        limits.phaseSeconds = 1
-        limits.answerSeconds = 1
+        limits.phaseSeconds = 0.2
+        limits.answerSeconds = 0.2
         limits.greetingSeconds = 0.2
         return limits
     }()
