@@ -73,6 +73,8 @@ let package = Package(
         tests("MultiformatsTests", ["Multiformats"]),
         tests("P2PTests", ["Bytes", "Kernel", "Muxers", "P2P", "Reactor", "TestSupport"]),
         tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),
+        // The program as a process.
+        tests("CommandTests", ["Gauge", "Kernel", "TestSupport", "streamgauge"]),
         tests("GaugeTests", ["Bytes", "Gauge", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         tests("ReportTests", ["Gauge", "Report"]),
     ]

@@ -1,0 +1,174 @@
+import Foundation
+import Glibc
+import Testing
+import TestSupport
+
+/// The built program as a process, with what it prints.
+///
+/// Whatever a test does, the process is killed when it has run for ``secondsMax``: a test that waits for it fails instead of hanging.
+final class Command: Sendable {
+    static let secondsMax = 60.0
+
+    struct Outcome: Sendable {
+        /// Exit code, or nil when a signal ended it.
+        var code: Int32?
+        var signal: Int32?
+        /// Standard output and standard error.
+        var output: String
+        var errors: String
+    }
+
+    let processID: Int32
+    let output = Gathered()
+    let errors = Gathered()
+    private let end: Gathered
+
+    /// Starts `streamgauge` with `arguments`.
+    ///
+    /// - Parameter descriptors: how many descriptors the process may have; nil for as many as this one.
+    init(_ arguments: [String], descriptors: Int? = nil) throws {
+        let process = Process()
+        if let descriptors {
+            process.executableURL = URL(fileURLWithPath: "/bin/sh")
+            process.arguments = ["-c", "ulimit -n \(descriptors); exec \"$0\" \"$@\"", Executable.path] + arguments
+        } else {
+            process.executableURL = URL(fileURLWithPath: Executable.path)
+            process.arguments = arguments
+        }
+        let (out, err) = (Pipe(), Pipe())
+        process.standardInput = FileHandle.nullDevice
+        process.standardOutput = out
+        process.standardError = err
+        let end = Gathered()
+        self.end = end
+        process.terminationHandler = { process in
+            end.add("\(process.terminationReason == .exit ? "exit" : "signal") \(process.terminationStatus)")
+            end.close()
+        }
+        try process.run()
+        processID = process.processIdentifier
+        for (pipe, gathered) in [(out, output), (err, errors)] {
+            let handle = pipe.fileHandleForReading
+            Thread.detachNewThread {
+                // What is there, at once: `read(upToCount:)` waits for as much as it may return.
+                while case let data = handle.availableData, !data.isEmpty { gathered.add(String(decoding: data, as: UTF8.self)) }
+                gathered.close()
+            }
+        }
+        let number = processID
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.secondsMax) {
+            if !end.isClosed { Glibc.kill(number, SIGKILL) }
+        }
+    }
+
+    /// Runs to the end.
+    static func run(_ arguments: String..., descriptors: Int? = nil) async throws -> Outcome {
+        try await Command(arguments, descriptors: descriptors).outcome()
+    }
+
+    /// Waits for the end, and until nobody can print any more: what it started holds standard error as well.
+    func outcome() async -> Outcome {
+        await end.closed()
+        await output.closed()
+        await errors.closed()
+        let words = end.text.split(separator: " ")
+        let status = words.last.flatMap { Int32($0) }
+        let isExit = words.first == "exit"
+        return Outcome(code: isExit ? status : nil, signal: isExit ? nil : status, output: output.text, errors: errors.text)
+    }
+
+    func send(_ signal: Int32) { Glibc.kill(processID, signal) }
+
+    /// Processes that this one has started and that are there.
+    var children: [Int32] {
+        let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
+        return entries.compactMap { Int32($0) }.filter { number in
+            // pid (name) state ppid ...; the name may hold anything.
+            let stat = (try? String(contentsOfFile: "/proc/\(number)/stat", encoding: .utf8)) ?? ""
+            let fields = stat.split(separator: ")").last?.split(separator: " ") ?? []
+            return fields.count > 1 && Int32(fields[1]) == processID
+        }
+    }
+}
+
+/// Text that grows, for whoever waits for it.
+final class Gathered: @unchecked Sendable {
+    private let lock = NSLock()
+    private var gathered = ""
+    private var isOver = false
+    private var waiting: [(needle: String?, continuation: CheckedContinuation<Bool, Never>)] = []
+
+    var text: String { lock.withLock { gathered } }
+    var isClosed: Bool { lock.withLock { isOver } }
+
+    func add(_ text: String) {
+        lock.withLock { gathered += text }
+        tell()
+    }
+
+    func close() {
+        lock.withLock { isOver = true }
+        tell()
+    }
+
+    private func tell() {
+        let ready = lock.withLock {
+            let ready = waiting.filter { isOver || isFound($0.needle) }
+            waiting.removeAll { isOver || isFound($0.needle) }
+            return ready.map { ($0.continuation, isFound($0.needle)) }
+        }
+        for (continuation, found) in ready { continuation.resume(returning: found) }
+    }
+
+    private func isFound(_ needle: String?) -> Bool { needle.map { gathered.contains($0) } ?? isOver }
+
+    /// Waits until `needle` has come; false when the text is complete without it.
+    func has(_ needle: String?) async -> Bool {
+        await withCheckedContinuation { continuation in
+            let answer: Bool? = lock.withLock {
+                if isOver || isFound(needle) { return isFound(needle) }
+                waiting.append((needle, continuation))
+                return nil
+            }
+            if let answer { continuation.resume(returning: answer) }
+        }
+    }
+
+    /// Waits until nothing more will come.
+    func closed() async { _ = await has(nil) }
+}
+
+/// A directory for one test's files.
+final class Scratch {
+    let path: String
+
+    init() throws {
+        path = FileManager.default.temporaryDirectory.path + "/streamgauge-command-\(UInt64.random(in: .min ... .max))"
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: path) }
+
+    func write(_ text: String, as name: String) throws -> String {
+        let file = path + "/" + name
+        try Data(text.utf8).write(to: URL(fileURLWithPath: file))
+        return file
+    }
+
+    func read(_ name: String) throws -> [UInt8] { Array(try Data(contentsOf: URL(fileURLWithPath: path + "/" + name))) }
+}
+
+/// Expects a refusal of what was typed: exit code 64, nothing on standard output, and all of `words` in the first lines on standard error.
+func expectUsage(_ outcome: Command.Outcome, _ words: [String], location: SourceLocation = #_sourceLocation) {
+    #expect(outcome.code == 64, "\(outcome)", sourceLocation: location)
+    #expect(outcome.output == "", sourceLocation: location)
+    let message = outcome.errors.components(separatedBy: "\nUsage:")[0]
+    #expect(message.hasPrefix("Error: ") && outcome.errors.contains("--help"), "\(outcome.errors)", sourceLocation: location)
+    for word in words { #expect(message.contains(word), "no '\(word)' in '\(message)'", sourceLocation: location) }
+}
+
+/// Expects something that could not be done: exit code 2 and all of `words` on standard error.
+func expectFailure(_ outcome: Command.Outcome, _ words: String..., location: SourceLocation = #_sourceLocation) {
+    #expect(outcome.code == 2, "\(outcome)", sourceLocation: location)
+    for word in words { #expect(outcome.errors.contains(word), "no '\(word)' in '\(outcome.errors)'", sourceLocation: location) }
+}
