@@ -61,6 +61,9 @@ extension Scenario.Flow.Verb {
         }
     }
 
+    /// Messages as fast as the stream takes them.
+    var isBulk: Bool { [.send, .receive, .duplex].contains(self) }
+
     /// Streams end with each operation, so receipts are kept for the connection and not for each stream.
     var isEphemeral: Bool { self == .churn || self == .connect }
 }

@@ -32,17 +32,21 @@ public struct Scenario: Codable, Equatable, Sendable {
         public var messageSizeBytes: Int
         /// Requests under way on a stream at once.
         public var depth: Int
+        /// What the receivers of a connection together read a second; nil is all, at once. A slower reader leaves it to flow control to hold back the far end.
+        public var readRateBytesPerSecond: Double?
 
-        public init(verb: Verb, streams: Int? = nil, messageSizeBytes: Int, depth: Int = 1) {
+        public init(verb: Verb, streams: Int? = nil, messageSizeBytes: Int, depth: Int = 1, readRateBytesPerSecond: Double? = nil) {
             self.verb = verb
             self.streams = streams
             self.messageSizeBytes = messageSizeBytes
             self.depth = depth
+            self.readRateBytesPerSecond = readRateBytesPerSecond
         }
 
         enum CodingKeys: String, CodingKey {
             case verb, streams, depth
             case messageSizeBytes = "message_size_bytes"
+            case readRateBytesPerSecond = "read_rate_bytes_per_second"
         }
     }
 
@@ -160,19 +164,24 @@ public enum Workload: String, CaseIterable, Sendable {
     }
 
     /// What the streams of a connection do.
-    public func flows(messageSizeBytes size: Int, direction: String, depth: Int) throws(ScenarioError) -> [Scenario.Flow] {
+    public func flows(
+        messageSizeBytes size: Int, direction: String, depth: Int, readRateBytesPerSecond rate: Double? = nil
+    ) throws(ScenarioError) -> [Scenario.Flow] {
         let bulkVerbs: [String: Scenario.Flow.Verb] = ["up": .send, "down": .receive, "both": .duplex]
         guard let bulk = bulkVerbs[direction] else {
             throw .outOfRange(name: "direction", value: direction, allowed: "up, down or both")
         }
         switch self {
-        case .bulk: return [.init(verb: bulk, messageSizeBytes: size)]
+        case .bulk: return [.init(verb: bulk, messageSizeBytes: size, readRateBytesPerSecond: rate)]
         case .request: return [.init(verb: .request, messageSizeBytes: size, depth: depth)]
         case .churn: return [.init(verb: .churn, messageSizeBytes: size)]
         case .connect: return [.init(verb: .connect, messageSizeBytes: size)]
         case .idle: return [.init(verb: .hold, messageSizeBytes: size)]
         case .mixed:
-            return [.init(verb: .request, streams: 1, messageSizeBytes: 64, depth: depth), .init(verb: bulk, messageSizeBytes: size)]
+            return [
+                .init(verb: .request, streams: 1, messageSizeBytes: 64, depth: depth),
+                .init(verb: bulk, messageSizeBytes: size, readRateBytesPerSecond: rate),
+            ]
         }
     }
 }
@@ -196,6 +205,10 @@ extension Scenario {
             try require((1...1024).contains(flow.depth), "depth", flow.depth, "1 to 1024")
             if flow.depth > 1, flow.verb.isEphemeral {
                 throw .contradiction("depth is for request and mixed: a stream or connection of its own carries one request")
+            }
+            if let rate = flow.readRateBytesPerSecond {
+                try require(rate >= 1 && rate <= 1e12, "read rate", rate, "1 B to 1 TB a second")
+                guard flow.verb.isBulk else { throw .contradiction("--read-rate is for bulk, alone or in mixed: requests are answered when they are read") }
             }
             try require((flow.streams ?? 1) >= 1, "streams of a flow", flow.streams ?? 1, "at least 1")
         }

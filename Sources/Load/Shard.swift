@@ -188,6 +188,7 @@ final class Shard {
     func stopTraffic() {
         isTrafficOn = false
         pacer?.stop()
+        forEachLive { $0.stopTraffic() }
     }
 
     /// From here on every message is checked: the last of each stream is among them.

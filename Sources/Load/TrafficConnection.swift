@@ -18,6 +18,8 @@ final class TrafficConnection: StreamHandler {
     private let state = Owned(State())
     private let payload: Payload
     private let sampleRule: SampleRule
+    /// Where some streams are read slowly.
+    private let slowReader: SlowReader?
 
     /// What every message touches.
     private struct State: ~Copyable {
@@ -53,6 +55,7 @@ final class TrafficConnection: StreamHandler {
         self.streamBase = streamBase
         payload = shard.payload
         sampleRule = shard.sampleRule
+        slowReader = shard.flows.lazy.compactMap(\.readRateBytesPerSecond).first.map { SlowReader(loop: shard.loop, bytesPerSecond: $0) }
         for shape in shard.shapes { state.value.shapes.push(shape) }
     }
 
@@ -255,7 +258,11 @@ final class TrafficConnection: StreamHandler {
         }
         state.value.batchBytes += range.count
         noteHeard(place)
-        return range.count
+        guard let slowReader, shard.isTrafficOn, shard.flows[Int(state.value.lanes[place].flow)].readRateBytesPerSecond != nil else {
+            return range.count
+        }
+        slowReader.received(range.count, on: stream, connection)
+        return 0
     }
 
     /// Remembers when bytes of the stream last arrived, and the longest time without in the window.
@@ -366,6 +373,8 @@ final class TrafficConnection: StreamHandler {
     }
 
     // MARK: The end
+
+    func stopTraffic() { slowReader?.finish() }
 
     /// Sends a last message that both ends check whole, and finishes; requesters wait for its answer. Nothing else is under way by now.
     func finishTraffic() {

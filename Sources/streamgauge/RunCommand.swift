@@ -22,6 +22,7 @@ struct RunCommand: AsyncParsableCommand {
               streamgauge run tcp -w request -s 64                  a raw TCP round trip
               streamgauge run tcp+yamux -w request -m 100 -R 50000  open loop: 50,000 requests a second
               streamgauge run tcp+mplex -w mixed -m 101             a request beside a hundred bulk streams
+              streamgauge run tcp+yamux -w mixed -m 101 --read-rate 200MiB   beside readers that are slow
               streamgauge run tcp+yamux -w idle -m 100000           memory of silent streams
               streamgauge run tcp+yamux -m 1000 --print-scenario > s.json
               streamgauge run --scenario s.json                     the same again
@@ -59,6 +60,9 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(help: "Requests under way on a stream at once. (default: 1)")
     var depth: String?
+
+    @Option(help: "What the receivers of bulk together read a second on each connection, such as 200MiB: slow readers. (default: all at once)")
+    var readRate: String?
 
     @Option(help: "Event loops on each side. (default: 1)")
     var threads: String?
@@ -154,7 +158,8 @@ struct RunCommand: AsyncParsableCommand {
 
     private func readScenario(_ path: String) throws -> Scenario {
         let others: [String?] = [
-            subject, workload, connections, streams, messageSize, duration, count, rate, omit, direction, depth, threads, io, verify, seed, spin,
+            subject, workload, connections, streams, messageSize, duration, count, rate, omit, direction, depth, readRate, threads, io, verify,
+            seed, spin,
         ]
         guard others.allSatisfy({ $0 == nil }) else {
             throw ValidationError("--scenario brings its own subject and options; only --repeat, --target and the output options go with it")
@@ -181,7 +186,11 @@ struct RunCommand: AsyncParsableCommand {
         return Scenario(
             subject: subject, workload: kind.rawValue, connections: try number("--connections", connections, 1),
             streams: try number("--streams", streams, 1),
-            flows: try kind.flows(messageSizeBytes: size, direction: direction ?? "up", depth: try number("--depth", depth, 1)),
+            flows: try kind.flows(
+                messageSizeBytes: size, direction: direction ?? "up", depth: try number("--depth", depth, 1),
+                readRateBytesPerSecond: try parsed("--read-rate", ifGiven: readRate) {
+                    Double(try Units.bytes($0.hasSuffix("/s") ? String($0.dropLast(2)) : $0))
+                }),
             durationSeconds: count == nil ? try parsed("--duration", duration ?? "5s", by: seconds) : nil,
             count: try parsed("--count", ifGiven: count) { try Units.count($0) },
             omitSeconds: count == nil ? try parsed("--omit", omit ?? "500ms", by: seconds) : 0,
@@ -200,6 +209,9 @@ struct RunCommand: AsyncParsableCommand {
         }
         if direction != nil && kind != .bulk && kind != .mixed {
             throw ValidationError("--direction is for the workloads bulk and mixed: \(kind.rawValue) has no bulk to direct")
+        }
+        if readRate != nil && kind != .bulk && kind != .mixed {
+            throw ValidationError("--read-rate is for the workloads bulk and mixed: \(kind.rawValue) has no bulk to read slowly")
         }
         if depth != nil && kind != .request && kind != .mixed {
             throw ValidationError("--depth is for the workloads request and mixed: \(kind.rawValue) has one operation under way on a stream or none")

@@ -87,6 +87,8 @@ import Testing
         Mistake("run tcp -n 1 -t 1s", "--count and --duration", "give one"),
         Mistake("run tcp -n 1 -O 1s", "--omit", "--count"),
         Mistake("run tcp -R 100", "--rate is for the workloads request and mixed"),
+        Mistake("run tcp -w request --read-rate 1MiB", "--read-rate is for the workloads bulk and mixed"),
+        Mistake("run tcp --read-rate fast", "--read-rate", "fast"),
         Mistake("run tcp -w request --direction both", "--direction is for the workloads bulk and mixed"),
         Mistake("run tcp --depth 4", "--depth is for the workloads request and mixed"),
         Mistake("run tcp+yamux -w idle -s 64", "--message-size does not go with the workload idle"),

@@ -22,6 +22,16 @@ import Testing
         #expect((figures.goodputDownBytesPerSecond.value ?? 0 > 0) == (down > 0))
     }
 
+    /// Readers that are slower than the far end: flow control holds it back, and everything arrives.
+    @Test(arguments: ["tcp", "tcp+yamux", "memory+yamux"], ["up", "down", "both"])
+    func slowReadersHoldBackTheFarEnd(subject: String, direction: String) async throws {
+        var scenario = try Scenario.counted(subject, .bulk, count: 500, streams: 3, messageSizeBytes: 10_000, direction: direction)
+        scenario.flows[0].readRateBytesPerSecond = 20e6
+        let figures = try await Lab.run(scenario)
+        expectHonest(figures)
+        #expect(figures.messages == (direction == "both" ? 1000 : 500))
+    }
+
     @Test(arguments: stacks, [1, 4])
     func requestsAreAnswered(subject: String, depth: Int) async throws {
         let figures = try await Lab.run(try .counted(subject, .request, count: 400, streams: 5, messageSizeBytes: 300, depth: depth))

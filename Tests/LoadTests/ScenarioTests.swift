@@ -30,6 +30,8 @@ import Testing
             ("depth is 0", "1 to 1024", { $0.flows[0].depth = 0 }),
             ("depth is 1025", "1 to 1024", { $0.flows[0].depth = 1025 }),
             ("depth is for request", "one request", { $0.flows = [.init(verb: .churn, messageSizeBytes: 1, depth: 2)] }),
+            ("read rate is 0.0", "1 B to 1 TB", { $0.flows[0].readRateBytesPerSecond = 0 }),
+            ("--read-rate is for bulk", "mixed", { $0.flows = [.init(verb: .request, messageSizeBytes: 1, readRateBytesPerSecond: 9)] }),
             ("streams of a flow is 0", "at least 1", { $0.flows[0].streams = 0 }),
             ("flows is empty", "at least one", { $0.flows = [] }),
             ("threads is 0", "1 to 64", { $0.threads = 0 }),

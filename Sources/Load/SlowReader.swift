@@ -1,0 +1,70 @@
+import Bytes
+import Muxers
+import P2P
+import Reactor
+
+/// A receiver that is done with what it received at a fixed rate and no faster, as an application is that writes to a disk or a database. What it
+/// is not done with yet is credit withheld: the muxer's flow control has to hold the far end back.
+///
+/// One for each connection. Invariant: while `owed` is not empty the timer is armed.
+final class SlowReader {
+    /// Short against what a person notices and long against a turn of the loop.
+    private static let tick: Nanoseconds = 1_000_000
+
+    private struct Debt: BitwiseCopyable {
+        let stream: StreamHandle
+        var byteCount: Int
+    }
+
+    private let loop: EventLoop
+    private let bytesPerSecond: Double
+    private var owed = RingQueue<Debt>()
+    private var allowance = 0.0
+    private var lastTick: Nanoseconds = 0
+    private var timer: LoopTimer?
+    private weak var connection: Connection?
+
+    init(loop: EventLoop, bytesPerSecond: Double) {
+        self.loop = loop
+        self.bytesPerSecond = bytesPerSecond
+    }
+
+    deinit { timer?.cancel() }
+
+    /// Bytes arrived that are to be read later.
+    func received(_ byteCount: Int, on stream: StreamHandle, _ connection: Connection) {
+        self.connection = connection
+        let wasIdle = owed.isEmpty
+        owed.push(Debt(stream: stream, byteCount: byteCount))
+        guard wasIdle else { return }
+        lastTick = loop.now
+        arm()
+    }
+
+    /// Reads all that is left, at once: the run is over, and only its end is waited for.
+    func finish() {
+        while let debt = owed.pop() { connection?.consume(debt.stream, byteCount: debt.byteCount) }
+        timer?.cancel()
+    }
+
+    private func arm() {
+        let timer = self.timer ?? loop.makeTimer { [unowned self] in read() }
+        self.timer = timer
+        timer.arm(at: loop.now &+ Self.tick)
+    }
+
+    private func read() {
+        // A loop that was held up reads no more than it would have in a few turns.
+        let elapsed = min(loop.now &- lastTick, 4 * Self.tick)
+        lastTick = loop.now
+        allowance += Double(elapsed) / 1e9 * bytesPerSecond
+        while allowance >= 1, var debt = owed.pop() {
+            let count = min(debt.byteCount, Int(allowance))
+            allowance -= Double(count)
+            debt.byteCount -= count
+            connection?.consume(debt.stream, byteCount: count)
+            if debt.byteCount > 0 { owed.pushFront(debt) }
+        }
+        if owed.isEmpty { allowance = 0 } else { arm() }
+    }
+}
