@@ -1,5 +1,6 @@
 public import Bytes
 public import Kernel
+import Glibc
 import Synchronization
 
 /// A thread that owns sockets, timers, blocks and the code that handles them.
@@ -128,13 +129,15 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     /// The loop is over, and this thread stands in for it: the inbox lets one in at a time.
     private func drainAfterEnd() {
-        while true {
-            let items = inbox.nextAfterEnd()
-            if items.isEmpty { return }
-            let before = ownerID.exchange(LoopThread.currentID, ordering: .sequentiallyConsistent)
-            for item in items { run(item) }
-            ownerID.store(before, ordering: .sequentiallyConsistent)
+        let standsIn = !isOnLoop
+        // The loop's own thread may still be on its way out, and holds the loop until it is: a few instructions and closing descriptors.
+        while standsIn, !ownerID.compareExchange(expected: 0, desired: LoopThread.currentID, ordering: .sequentiallyConsistent).exchanged {
+            sched_yield()
         }
+        while case let items = inbox.nextAfterEnd(), !items.isEmpty {
+            for item in items { run(item) }
+        }
+        if standsIn { ownerID.store(0, ordering: .sequentiallyConsistent) }
     }
 
     // MARK: Running

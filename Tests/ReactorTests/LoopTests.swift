@@ -216,6 +216,27 @@ import TestSupport
         #expect(await loop.perform { loop.isOnLoop && loop.channelCount == 0 })
     }
 
+    /// Work that comes while the loop's thread is on its way out runs behind it, and on the loop.
+    @Test(arguments: BackendKind.real)
+    func workMeetsTheEnd(_ kind: BackendKind) async throws {
+        final class Tally {
+            var value = 0
+        }
+        for _ in 0..<200 {
+            let loop = try kind.makeLoop()
+            let count = LoopBound(Tally(), on: loop)
+            try loop.start()
+            await withTaskGroup(of: Void.self) { group in
+                group.addTask { loop.stop() }
+                group.addTask {
+                    for _ in 0..<200 { loop.submit { count.value.value += 1 } }
+                }
+            }
+            #expect(await loop.perform { count.value.value } == 200)
+            loop.join()
+        }
+    }
+
     /// After the end nothing begins, and it says so.
     @Test(arguments: BackendKind.available)
     func nothingBeginsAfterTheEnd(_ kind: BackendKind) throws {
