@@ -71,17 +71,10 @@ import Testing
         #expect(outcome.output.hasPrefix("VALID: memory+yamux"), "\(outcome.output)")
     }
 
-    /// An interval's lines are progress: they are not among the results.
-    @Test func intervalsAreNoResults() async throws {
-        let outcome = try await Command.run("run", "memory", "-t", "1100ms", "-O", "1ms", "--interval", "--format", "json")
-        #expect(outcome.code == 0, "\(outcome)")
-        #expect(try record(outcome).valid)
-        #expect(outcome.errors.contains("0.00-1."), "\(outcome.errors)")
-    }
-
     // MARK: Ctrl-C
 
-    /// What was measured until then is printed, marked partial, and the server is gone.
+    /// What was measured until then is printed, marked partial, and the server is gone. The lines of each second are progress: they stand on
+    /// standard error, not among the results.
     @Test(arguments: [SIGINT, SIGTERM])
     func interruption(signal: Int32) async throws {
         let run = try Command(
