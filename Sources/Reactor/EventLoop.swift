@@ -36,6 +36,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private let turnEnd = Owned<[any TurnEndHandler]>([])
     private let turnEndRunning = Owned<[any TurnEndHandler]>([])
     private var cachedNow: UInt64
+    /// The loop has waited since the clock was read. What the wait brought is told from within it, so the first who asks reads the clock.
+    private var isNowStale = false
     private let turnCountsSoFar = Owned(TurnCounts())
     private var isInTurn = false
 
@@ -199,6 +201,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// One reap, that waits only when nothing else is to be done.
     private func waitForEvents(_ limit: UInt64?) -> Int {
         var events = 0
+        isNowStale = true
         let deadline = earlier(limit, timers.value.nextDeadline)
         let isBusy = hasLocalWork || inbox.hasItems || backend.hasWork
         if isBusy || deadline.map({ $0 <= backend.now }) == true {
@@ -207,7 +210,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             events = spin(until: deadline)
             if events == 0 { events = sleep(until: deadline) }
         }
-        cachedNow = backend.now
+        _ = refreshNow()
         return events
     }
 
@@ -317,11 +320,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     // MARK: On the loop
 
     /// The time of this turn, nanoseconds: read once a turn, after the wait.
-    public var now: UInt64 { cachedNow }
+    public var now: UInt64 { isNowStale ? refreshNow() : cachedNow }
 
     /// Reads the clock anew and makes that the time of this turn.
     public func refreshNow() -> UInt64 {
         cachedNow = backend.now
+        isNowStale = false
         return cachedNow
     }
 

@@ -17,7 +17,7 @@ import TestSupport
     private func end(_ server: Command) async {
         server.send(SIGTERM)
         let outcome = await server.outcome()
-        #expect(outcome.code == 0, "\(outcome)")
+        #expect(outcome.code == 0, "\(outcome) \(server.errors.text)")
     }
 
     // MARK: Serving
@@ -27,7 +27,7 @@ import TestSupport
         let (server, address) = try await serve()
         for subject in ["tcp", "tcp+yamux", "tcp+mplex"] {
             let outcome = try await Command.run("run", subject, "-m", "3", "-n", "50", "--target", address)
-            #expect(outcome.code == 0 && outcome.output.hasPrefix("VALID: \(subject), bulk up"), "\(outcome)")
+            #expect(outcome.code == 0 && outcome.output.hasPrefix("VALID: \(subject), bulk up"), "\(outcome) \(server.errors.text)")
         }
         await end(server)
     }

@@ -1,6 +1,7 @@
 import Bytes
 import Kernel
 import Reactor
+import Synchronization
 import Testing
 import TestSupport
 
@@ -19,6 +20,47 @@ import TestSupport
         loop.wait("the far end's close") { pair.client.hasEnded || pair.client.failure != nil || pair.client.sendFailure != nil }
         #expect(pair.server.callbacksAfterEnd == 0)
         loop.finish()
+    }
+
+    /// What a wait brings is told with the time after the wait: a loop that slept for long would otherwise see time-outs as over that it begins.
+    @Test(arguments: BackendKind.real)
+    func callbacksSeeTheTimeAfterTheWait(_ kind: BackendKind) throws {
+        let loop = try kind.makeLoop()
+        let far = try EventLoop()
+        try far.start()
+        let sentAt = Mutex<UInt64>(0)
+        var acceptedAt: UInt64?
+        var receivedAt: UInt64?
+        let listener = try loop.become {
+            try loop.listen(on: .loopback4(port: 0)) { channel in
+                acceptedAt = loop.now
+                let server = Endpoint(channel)
+                server.onReceived = { _, _, _ in receivedAt = loop.now }
+                channel.start(server)
+            }
+        }
+        let address = listener.address
+        let startedAt = Clock.now
+        far.submit {
+            // Long enough for the loop to have fallen asleep, and not needed to be.
+            far.schedule(at: far.now + 5_000_000) {
+                far.connect(to: address) { result in
+                    guard case .success(let channel) = result else { return }
+                    let client = Endpoint(channel)
+                    channel.start(client)
+                    far.schedule(at: far.now + 5_000_000) {
+                        sentAt.withLock { $0 = Clock.now }
+                        client.queue(Slice(copying: [1]))
+                    }
+                }
+            }
+        }
+        loop.wait("a byte") { receivedAt != nil }
+        #expect(try #require(acceptedAt) >= startedAt + 5_000_000)
+        #expect(try #require(receivedAt) >= sentAt.withLock { $0 })
+        loop.finish()
+        far.stop()
+        far.join()
     }
 
     /// One channel's callback closes the others, whose events of the same turn must then be stale.
