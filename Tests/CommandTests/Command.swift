@@ -7,7 +7,7 @@ import TestSupport
 ///
 /// Whatever a test does, the process is killed when it has run for ``secondsMax``: a test that waits for it fails instead of hanging.
 final class Command: Sendable {
-    static let secondsMax = 60.0
+    static let secondsMax = 180.0
 
     struct Outcome: Sendable {
         /// Exit code, or nil when a signal ended it.
