@@ -146,6 +146,20 @@ import TestSupport
         await lab.stop()
     }
 
+    /// The time to greet begins with the connection, however long the server has had nothing, or something else, to do.
+    @Test func timeToGreetBeginsWithTheConnection() async throws {
+        var limits = RunLimits.forTests
+        limits.greetingSeconds = 0.5
+        let lab = try await Lab.start(limits: limits)
+        lab.serverLoops[0].submit {
+            let until = Clock.now + 700_000_000
+            while Clock.now < until {}
+        }
+        try visit(lab.responder.address, Array("GET / HTTP/1.1\r\n".utf8), finishes: true)
+        #expect(lab.notes.all.count == 1 && lab.notes.all[0].contains("does not speak"), "\(lab.notes.all)")
+        await lab.stop()
+    }
+
     /// Noise where control messages should be.
     @Test(arguments: SeededGenerator.seeds(5))
     func noiseOnTheControlConnection(seed: UInt64) async throws {
