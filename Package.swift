@@ -70,7 +70,7 @@ let package = Package(
         tests("KernelTests", ["Bytes", "Kernel"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
-        tests("MultiformatsTests", ["Multiformats"]),
+        tests("MultiformatsTests", ["Bytes", "Multiformats", "TestSupport"]),
         tests("P2PTests", ["Bytes", "Kernel", "Muxers", "P2P", "Reactor", "TestSupport"]),
         tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),
         // The program as a process.

@@ -26,6 +26,12 @@ extension RawSpan {
         return unsafe UInt64(bigEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt64.self))
     }
 
+    /// A little-endian 32-bit integer at `offset`; the caller has checked that 4 bytes are there.
+    @inlinable public func littleEndian32(at offset: Int) -> UInt32 {
+        precondition(offset >= 0 && offset + 4 <= byteCount)
+        return unsafe UInt32(littleEndian: unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: UInt32.self))
+    }
+
     /// A little-endian 64-bit integer at `offset`; the caller has checked that 8 bytes are there.
     @inlinable public func littleEndian64(at offset: Int) -> UInt64 {
         precondition(offset >= 0 && offset + 8 <= byteCount)

@@ -5,13 +5,7 @@ import Multiformats
 extension SocketAddress {
     /// - Throws: ``ScenarioError`` when the address names no socket.
     init(_ address: Multiaddr) throws(ScenarioError) {
-        let made: SocketAddress? =
-            switch address.components.first {
-            case .ip4(let host): address.port.flatMap { SocketAddress("\(host):\($0)") }
-            case .ip6(let host): address.port.flatMap { SocketAddress("[\(host)]:\($0)") }
-            case .unix(let path): .unix(path)
-            case .tcp, .memory, nil: nil
-            }
+        let made = SocketAddress(address.components[...])
         if case .unix(let path)? = made, path.utf8.count > SocketAddress.unixPathByteCountMax {
             throw .contradiction(
                 "'\(address)' cannot be a Unix socket: its path has \(path.utf8.count) bytes and the kernel takes \(SocketAddress.unixPathByteCountMax); use a shorter one")
@@ -21,28 +15,33 @@ extension SocketAddress {
         }
         self = made
     }
-}
 
-extension Multiaddr {
-    var port: UInt16? {
-        for case .tcp(let port) in components { return port }
-        return nil
-    }
-
-    init(_ address: SocketAddress) {
-        switch address {
-        case .unix(let path): self.init([.unix(path)])
-        case .ip4(_, let port), .ip6(_, _, _, let port):
-            // The host is what stands before the port's colon, without brackets.
-            let text = address.description
-            let host = text[..<(text.lastIndex(of: ":") ?? text.endIndex)].trimming { $0 == "[" || $0 == "]" }
-            self.init([host.contains(":") ? .ip6(host) : .ip4(host), .tcp(port)])
+    private init?(_ components: ArraySlice<MultiaddrComponent>) {
+        var rest = components
+        // The zone of a link-local address is the index of an interface.
+        var scope: UInt32 = 0
+        if case .ip6zone(let zone) = rest.first, case .ip6 = rest.dropFirst().first {
+            guard let index = UInt32(zone) else { return nil }
+            scope = index
+            rest.removeFirst()
+        }
+        switch (rest.popFirst(), rest.first) {
+        case (.ip4(let host), .tcp(let port)): self = .ip4(host.value, port: port)
+        case (.ip6(let host), .tcp(let port)): self = .ip6(high: host.high, low: host.low, scope: scope, port: port)
+        case (.unix(let path), nil) where path.utf8.count <= Self.unixPathByteCountMax: self = .unix(path)
+        default: return nil
         }
     }
 }
 
-extension Substring {
-    fileprivate func trimming(_ isDropped: (Character) -> Bool) -> String {
-        String(drop(while: isDropped).reversed().drop(while: isDropped).reversed())
+extension Multiaddr {
+    init(_ address: SocketAddress) {
+        switch address {
+        case .unix(let path): self.init([.unix(path)])
+        case .ip4(let host, let port): self.init([.ip4(IPv4Address(host)), .tcp(port)])
+        case .ip6(let high, let low, let scope, let port):
+            let zone: [MultiaddrComponent] = scope == 0 ? [] : [.ip6zone("\(scope)")]
+            self.init(zone + [.ip6(IPv6Address(high: high, low: low)), .tcp(port)])
+        }
     }
 }
