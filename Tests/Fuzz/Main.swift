@@ -6,6 +6,10 @@ let targets: [String: ([UInt8]) -> Void] = [
     "varint": CodecDrivers.varint,
     "receipts": CodecDrivers.receipts,
     "multiaddr": CodecDrivers.multiaddr,
+    "multiaddrbinary": CodecDrivers.multiaddrBinary,
+    "peerid": CodecDrivers.peerID,
+    "multibase": CodecDrivers.multibase,
+    "protobuf": CodecDrivers.protobuf,
 ]
 
 /// libFuzzer runs one input after another on one thread.
