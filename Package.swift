@@ -29,7 +29,9 @@ let package = Package(
         // For the package in Benchmarks, which measures these modules alone.
         .library(name: "Bytes", targets: ["Bytes"]),
         .library(name: "Kernel", targets: ["Kernel"]),
+        .library(name: "Multiformats", targets: ["Multiformats"]),
         .library(name: "Muxers", targets: ["Muxers"]),
+        .library(name: "Negotiation", targets: ["Negotiation"]),
         .library(name: "Gauge", targets: ["Gauge"]),
     ],
     dependencies: [
@@ -47,6 +49,7 @@ let package = Package(
         house("Multiformats", ["Bytes"]),
         // Floor 2
         house("Muxers", ["Bytes"]),
+        house("Negotiation", ["Bytes", "Multiformats"]),
         house("Reactor", ["Bytes", "Kernel"]),
         // Floor 3
         house("P2P", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor"]),
@@ -64,12 +67,13 @@ let package = Package(
 
         // What tests share: machines joined in pairs, a simulated network, seeded random numbers.
         .target(
-            name: "TestSupport", dependencies: ["Bytes", "Kernel", "Muxers", "Reactor"], path: "Tests/Support", swiftSettings: settings),
+            name: "TestSupport", dependencies: ["Bytes", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor"], path: "Tests/Support", swiftSettings: settings),
         tests("HouseTests", []),
         tests("BytesTests", ["Bytes", "TestSupport"]),
         tests("KernelTests", ["Bytes", "Kernel"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
+        tests("NegotiationTests", ["Bytes", "Multiformats", "Negotiation", "TestSupport"]),
         tests("MultiformatsTests", ["Bytes", "Multiformats", "TestSupport"]),
         tests("P2PTests", ["Bytes", "Kernel", "Muxers", "P2P", "Reactor", "TestSupport"]),
         tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),

@@ -9,6 +9,7 @@ enum Floors {
         "Multiformats": ["Bytes"],
         // Floor 2: machines that know no socket and no clock, and the loop that knows both
         "Muxers": ["Bytes"],
+        "Negotiation": ["Bytes", "Multiformats"],
         "Reactor": ["Bytes", "Kernel"],
         // Floor 3
         "P2P": ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor"],
@@ -32,6 +33,7 @@ enum Floors {
         "Kernel": ["Glibc", "Synchronization"],
         "Multiformats": [],
         "Muxers": [],
+        "Negotiation": [],
         "Reactor": ["Glibc", "Synchronization"],
         "P2P": ["Synchronization"],
         "Gauge": ["FoundationEssentials", "Foundation"],

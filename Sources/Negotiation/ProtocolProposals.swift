@@ -1,0 +1,50 @@
+import Bytes
+public import Multiformats
+
+/// What a dialer would like to speak, the best first. Made once and used for every stream of an event loop.
+///
+/// The messages are written beforehand, the header first:
+///
+/// ```
+///  ┌────────┬────────────┬────────────┬─ ─ ─ ─┬────────┬────┐
+///  │ header │ proposal 0 │ proposal 1 │       │ header │ ls │
+///  └────────┴────────────┴────────────┴─ ─ ─ ─┴────────┴────┘
+/// ```
+///
+/// Invariant: there is at least one ID, and at most as many as ``NegotiationLimits/proposalsMax`` allows.
+public final class ProtocolProposals {
+    public let ids: [ProtocolID]
+    public let limits: NegotiationLimits
+    private let block: Block
+    private let messages: [Range<Int>]
+    private let list: Range<Int>
+
+    public init(_ ids: [ProtocolID], limits: NegotiationLimits = NegotiationLimits()) {
+        precondition(!ids.isEmpty && ids.count <= limits.proposalsMax, "\(ids.count) proposals; there must be 1 to \(limits.proposalsMax)")
+        var bytes = Message.headerBytes
+        messages = ids.map { id in
+            let start = bytes.count
+            bytes += Message.encode(id.utf8)
+            return start..<bytes.count
+        }
+        let start = bytes.count
+        bytes += Message.headerBytes + Message.encode(Message.list)
+        list = start..<bytes.count
+        self.ids = ids
+        self.limits = limits
+        block = Block(copying: bytes.rawSpan)
+    }
+
+    /// The first flight: the header and the first proposal.
+    func opening() -> Slice { Slice(block, 0..<messages[0].upperBound) }
+
+    /// The first flight of one that asks for the list: the header and `ls`.
+    func openingWithList() -> Slice { Slice(block, list) }
+
+    func proposal(_ index: Int) -> Slice { Slice(block, messages[index]) }
+
+    func isProposal(_ index: Int, _ text: RawSpan) -> Bool {
+        let proposal = ids[index].utf8
+        return text.equals(proposal.rawSpan)
+    }
+}
