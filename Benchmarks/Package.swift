@@ -20,7 +20,9 @@ let package = Package(
     targets: [
         // The work that is measured, whatever measures it.
         .target(
-            name: "Workloads", dependencies: [measured("Bytes"), measured("Gauge"), measured("Muxers")], swiftSettings: settings),
+            name: "Workloads",
+            dependencies: [measured("Bytes"), measured("Gauge"), measured("Multiformats"), measured("Muxers"), measured("Negotiation")],
+            swiftSettings: settings),
         .executableTarget(
             name: "counts", dependencies: ["Workloads", measured("Kernel")], path: "Sources/Counts", swiftSettings: settings),
     ]

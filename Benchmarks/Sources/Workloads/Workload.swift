@@ -49,6 +49,8 @@ public struct WorkloadEntry: Sendable {
             entries.append(WorkloadEntry("\(kind)-open-close", operationsPerBatch: 10) { LifeWorkload(kind, streams: 10) })
         }
         return entries + [
+            WorkloadEntry("negotiation-listen", operationsPerBatch: 100, mustNotAllocate: true) { ListenWorkload(streams: 100) },
+            WorkloadEntry("negotiation-dial", operationsPerBatch: 100, mustNotAllocate: true) { DialWorkload(streams: 100) },
             WorkloadEntry("pool-take-return", operationsPerBatch: 20) { PoolWorkload(blocks: 20) },
             WorkloadEntry("gather-append-take-back", operationsPerBatch: 100) { GatherWorkload(frames: 100) },
             WorkloadEntry("payload-matches-64KiB", operationsPerBatch: 10, payloadBytes: 65_536) { MatchWorkload(pieces: 10) },
