@@ -28,6 +28,7 @@ let package = Package(
         .executable(name: "streamgauge", targets: ["streamgauge"]),
         // For the package in Benchmarks, which measures these modules alone.
         .library(name: "Bytes", targets: ["Bytes"]),
+        .library(name: "Ciphers", targets: ["Ciphers"]),
         .library(name: "Kernel", targets: ["Kernel"]),
         .library(name: "Multiformats", targets: ["Multiformats"]),
         .library(name: "Muxers", targets: ["Muxers"]),
@@ -41,11 +42,13 @@ let package = Package(
     targets: [
         // Floor 0
         .systemLibrary(name: "CKernel"),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
         .systemLibrary(name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
         house("Bytes"),
         // Floor 1
         house("Kernel", ["Bytes", "CKernel", "CUring", "CJemalloc"]),
+        house("Ciphers", ["Bytes", "COpenSSL"]),
         house("Multiformats", ["Bytes"]),
         // Floor 2
         house("Muxers", ["Bytes"]),
@@ -71,6 +74,7 @@ let package = Package(
         tests("HouseTests", []),
         tests("BytesTests", ["Bytes", "TestSupport"]),
         tests("KernelTests", ["Bytes", "Kernel"]),
+        tests("CiphersTests", ["Bytes", "Ciphers", "TestSupport"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
         tests("NegotiationTests", ["Bytes", "Multiformats", "Negotiation", "TestSupport"]),

@@ -6,6 +6,7 @@ enum Floors {
         "Bytes": [],
         // Floor 1
         "Kernel": ["Bytes", "CKernel", "CUring", "CJemalloc"],
+        "Ciphers": ["Bytes", "COpenSSL"],
         "Multiformats": ["Bytes"],
         // Floor 2: machines that know no socket and no clock, and the loop that knows both
         "Muxers": ["Bytes"],
@@ -31,6 +32,7 @@ enum Floors {
     static let system: [String: Set<String>] = [
         "Bytes": ["Glibc"],
         "Kernel": ["Glibc", "Synchronization"],
+        "Ciphers": ["Glibc"],
         "Multiformats": [],
         "Muxers": [],
         "Negotiation": [],
