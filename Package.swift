@@ -33,6 +33,7 @@ let package = Package(
         .library(name: "Multiformats", targets: ["Multiformats"]),
         .library(name: "Muxers", targets: ["Muxers"]),
         .library(name: "Negotiation", targets: ["Negotiation"]),
+        .library(name: "SecureChannels", targets: ["SecureChannels"]),
         .library(name: "Gauge", targets: ["Gauge"]),
     ],
     dependencies: [
@@ -53,6 +54,7 @@ let package = Package(
         // Floor 2
         house("Muxers", ["Bytes"]),
         house("Negotiation", ["Bytes", "Multiformats"]),
+        house("SecureChannels", ["Bytes", "Ciphers", "Multiformats"]),
         house("Reactor", ["Bytes", "Kernel"]),
         // Floor 3
         house("P2P", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor"]),
@@ -76,6 +78,7 @@ let package = Package(
         tests("KernelTests", ["Bytes", "Kernel"]),
         tests("CiphersTests", ["Bytes", "Ciphers", "TestSupport"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
+        tests("SecureChannelsTests", ["Bytes", "Ciphers", "Multiformats", "SecureChannels", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
         tests("NegotiationTests", ["Bytes", "Multiformats", "Negotiation", "TestSupport"]),
         tests("MultiformatsTests", ["Bytes", "Multiformats", "TestSupport"]),

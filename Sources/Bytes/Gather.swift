@@ -345,19 +345,19 @@ public import Glibc
         firstFrameStart = appended
     }
 
-    /// Copies the unwritten bytes into `block` from its beginning, as far as they fit: what a transport without a kernel does
+    /// Copies the unwritten bytes into `block` from `offset` on, as far as they fit: what a transport without a kernel does
     /// in place of a write. Returns how many bytes that was; the caller then tells ``advance(by:)``.
-    public mutating func copyBytes(into block: Block) -> Int {
+    public mutating func copyBytes(into block: Block, at offset: Int = 0) -> Int {
         coverArena()
         var total = 0
         for index in vectorsHead..<vectorsUsed {
             guard let base = unsafe vectors[index].iov_base else { continue }
-            let length = min(unsafe vectors[index].iov_len, block.capacity - total)
-            unsafe block.withUnsafeMutableBytes(total..<total + length) { target in
+            let length = min(unsafe vectors[index].iov_len, block.capacity - offset - total)
+            unsafe block.withUnsafeMutableBytes(offset + total..<offset + total + length) { target in
                 unsafe target.baseAddress?.copyMemory(from: base, byteCount: length)
             }
             total += length
-            if total == block.capacity { break }
+            if offset + total == block.capacity { break }
         }
         return total
     }

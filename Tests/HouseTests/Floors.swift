@@ -11,6 +11,7 @@ enum Floors {
         // Floor 2: machines that know no socket and no clock, and the loop that knows both
         "Muxers": ["Bytes"],
         "Negotiation": ["Bytes", "Multiformats"],
+        "SecureChannels": ["Bytes", "Ciphers", "Multiformats"],
         "Reactor": ["Bytes", "Kernel"],
         // Floor 3
         "P2P": ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor"],
@@ -36,6 +37,7 @@ enum Floors {
         "Multiformats": [],
         "Muxers": [],
         "Negotiation": [],
+        "SecureChannels": [],
         "Reactor": ["Glibc", "Synchronization"],
         "P2P": ["Synchronization"],
         "Gauge": ["FoundationEssentials", "Foundation"],
