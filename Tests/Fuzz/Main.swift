@@ -13,6 +13,9 @@ let targets: [String: ([UInt8]) -> Void] = [
     "peerid": CodecDrivers.peerID,
     "multibase": CodecDrivers.multibase,
     "protobuf": CodecDrivers.protobuf,
+    "channel": ChannelDriver.run,
+    "exchange": ChannelDriver.exchange,
+    "payload": ChannelDriver.payload,
 ]
 
 /// libFuzzer runs one input after another on one thread.
