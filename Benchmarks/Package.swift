@@ -15,15 +15,21 @@ func measured(_ module: String) -> Target.Dependency { .product(name: module, pa
 
 let package = Package(
     name: "Benchmarks",
-    products: [.executable(name: "counts", targets: ["counts"])],
+    products: [.executable(name: "counts", targets: ["counts"]), .executable(name: "ceiling", targets: ["ceiling"])],
     dependencies: [.package(name: "StreamGauge", path: "../")],
     targets: [
         // The work that is measured, whatever measures it.
         .target(
             name: "Workloads",
-            dependencies: [measured("Bytes"), measured("Gauge"), measured("Multiformats"), measured("Muxers"), measured("Negotiation")],
+            dependencies: [
+                measured("Bytes"), measured("Gauge"), measured("Multiformats"), measured("Muxers"), measured("Negotiation"),
+                measured("SecureChannels"),
+            ],
             swiftSettings: settings),
         .executableTarget(
             name: "counts", dependencies: ["Workloads", measured("Kernel")], path: "Sources/Counts", swiftSettings: settings),
+        .executableTarget(
+            name: "ceiling", dependencies: [measured("Bytes"), measured("Ciphers"), measured("Kernel"), measured("SecureChannels")],
+            path: "Sources/Ceiling", swiftSettings: settings),
     ]
 )

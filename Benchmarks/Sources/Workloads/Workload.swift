@@ -48,6 +48,20 @@ public struct WorkloadEntry: Sendable {
             }
             entries.append(WorkloadEntry("\(kind)-open-close", operationsPerBatch: 10) { LifeWorkload(kind, streams: 10) })
         }
+        for (label, byteCount, records) in [("256B", 256, 100), ("64KiB", 65_536, 2)] {
+            entries.append(
+                WorkloadEntry("noise-seal-\(label)", operationsPerBatch: records, payloadBytes: byteCount, mustNotAllocate: true) {
+                    NoiseWorkload(payloadBytes: byteCount, records: records, opens: .nothing)
+                })
+            entries.append(
+                WorkloadEntry("noise-seal-open-\(label)", operationsPerBatch: records, payloadBytes: byteCount, mustNotAllocate: true) {
+                    NoiseWorkload(payloadBytes: byteCount, records: records, opens: .wholeRecords)
+                })
+            entries.append(
+                WorkloadEntry("noise-seal-open-cut-\(label)", operationsPerBatch: records, payloadBytes: byteCount, mustNotAllocate: true) {
+                    NoiseWorkload(payloadBytes: byteCount, records: records, opens: .cutRecords)
+                })
+        }
         return entries + [
             WorkloadEntry("negotiation-listen", operationsPerBatch: 100, mustNotAllocate: true) { ListenWorkload(streams: 100) },
             WorkloadEntry("negotiation-dial", operationsPerBatch: 100, mustNotAllocate: true) { DialWorkload(streams: 100) },
