@@ -28,7 +28,7 @@ extension SocketAddress {
         switch (rest.popFirst(), rest.first) {
         case (.ip4(let host), .tcp(let port)): self = .ip4(host.value, port: port)
         case (.ip6(let host), .tcp(let port)): self = .ip6(high: host.high, low: host.low, scope: scope, port: port)
-        case (.unix(let path), nil) where path.utf8.count <= Self.unixPathByteCountMax: self = .unix(path)
+        case (.unix(let path), nil): self = .unix(path)
         default: return nil
         }
     }

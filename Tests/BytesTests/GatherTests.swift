@@ -10,6 +10,18 @@ import TestSupport
         return block.bytes(0..<count).array()
     }
 
+    @Test func copyingBehindAnOffset() {
+        var gather = Gather()
+        gather.appendPinned([1, 2, 3, 4])
+        let block = Block(copying: [9, 9, 9, 9, 9].rawSpan)
+        let copied = gather.copyBytes(into: block, at: 2)
+        #expect(copied == 3 && block.bytes(0..<5).array() == [9, 9, 1, 2, 3])
+        gather.advance(by: copied)
+        let nothing = gather.copyBytes(into: block, at: 5)
+        let rest = gather.copyBytes(into: block, at: 4)
+        #expect(nothing == 0 && rest == 1 && block.bytes(0..<5).array() == [9, 9, 1, 2, 4])
+    }
+
     @Test func headersAndPayloadsLeaveInOrder() {
         var gather = Gather(arenaByteCount: 8192, copyThreshold: 4)
         gather.appendBigEndian(UInt32(0x0102_0304))

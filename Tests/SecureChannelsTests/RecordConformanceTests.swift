@@ -6,13 +6,13 @@ import TestSupport
 /// What every channel must do with data, and must not.
 @Suite struct RecordConformanceTests {
     /// Random messages both ways, in blocks of random sizes, read in random pieces: all arrives, in order, and every byte is in one account at any time.
-    @Test(arguments: ChannelKind.allCases, SeededGenerator.seeds(25)) func everythingArrives(kind: ChannelKind, seed: UInt64) throws {
+    @Test(arguments: ChannelKind.allCases, SeededGenerator.seeds(12)) func everythingArrives(kind: ChannelKind, seed: UInt64) throws {
         var random = SeededGenerator(seed: seed)
         let pair = try ChannelPair.established(kind)
         var (up, down): ([UInt8], [UInt8]) = ([], [])
         var (upWire, downWire): ([UInt8], [UInt8]) = ([], [])
-        for _ in 0..<25 {
-            let pieces = (0..<random.int(1...4)).map { _ in random.bytes(random.size(upTo: random.oneIn(6) ? 200_000 : 3000)) }
+        for _ in 0..<20 {
+            let pieces = (0..<random.int(1...4)).map { _ in random.bytes(random.size(upTo: random.oneIn(12) ? 200_000 : 3000)) }
             let blockBytes = random.oneIn(3) ? random.int(SecureChannelLimits.blockBytesMin...5000) : 300_000
             let offset = random.oneIn(2) ? 0 : random.int(0...blockBytes - SecureChannelLimits.blockBytesMin)
             if random.oneIn(2) {
@@ -43,24 +43,22 @@ import TestSupport
         wire.removeFirst(count)
     }
 
-    /// Two records, the second of them cut after every byte.
+    /// Records that are cut after every byte, several times, and byte by byte.
     @Test(arguments: ChannelKind.allCases) func splitAtEveryByte(kind: ChannelKind) throws {
         let pair = try ChannelPair.established(kind)
         let message = Array("some text that is sent again and again".utf8)
         var expected: [UInt8] = []
-        try pair.initiator.send(message)
-        let count = pair.initiator.take().count
-        pair.responder.receive([])
-        let other = try ChannelPair.established(kind)
+        // A record's frame is smaller than this.
+        let count = message.count + 64
         for cut in 0...count {
-            try other.initiator.send(message)
-            other.responder.receive(other.initiator.take(), cuts: [cut, cut + 1, cut + 7])
+            try pair.initiator.send(message)
+            pair.responder.receive(pair.initiator.take(), cuts: [cut, cut + 1, cut + 7])
             expected += message
-            #expect(other.responder.opened == expected && other.responder.ledgerBalances, "cut at \(cut)")
+            #expect(pair.responder.opened == expected && pair.responder.ledgerBalances, "cut at \(cut)")
         }
-        try other.initiator.send(message)
-        other.responder.receive(other.initiator.take(), cuts: Array(1...count))
-        #expect(other.responder.opened == expected + message)
+        try pair.initiator.send(message)
+        pair.responder.receive(pair.initiator.take(), cuts: Array(1...count))
+        #expect(pair.responder.opened == expected + message)
     }
 
     /// A record that lies whole in what was read is not moved; slices that were kept do not change afterwards.
