@@ -68,7 +68,7 @@ import Testing
         Mistake("run tcp -n 1 --repeat x", "'x'", "--repeat"),
         Mistake("run tcp -n 1 --target nowhere", "--target", "'nowhere' is not a multiaddr", "/ip4/127.0.0.1/tcp/4001"),
         Mistake("run tcp -n 1 --target /ip4/127.0.0.1", "'/ip4/127.0.0.1' is not an address to listen on or dial"),
-        Mistake("run tcp -n 1 --target /dns4/localhost/tcp/1", "'dns4' is not a component known here"),
+        Mistake("run tcp -n 1 --target /onion/localhost/tcp/1", "'onion' is not a component known here"),
         Mistake("serve --listen localhost:80", "--listen", "'localhost:80' is not a multiaddr"),
         Mistake("serve --threads 0", "--threads is 0", "1 to 64"),
         Mistake("serve --io iocp", "no I/O interface 'iocp'", "epoll"),

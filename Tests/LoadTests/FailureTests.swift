@@ -236,7 +236,7 @@ import TestSupport
         #expect(!FileManager.default.fileExists(atPath: path))
     }
 
-    @Test(arguments: ["/memory/1", "/ip4/127.0.0.1", "/tcp/80", "/ip6/nothing:at:all/tcp/1"])
+    @Test(arguments: ["/memory/1", "/ip4/127.0.0.1", "/tcp/80", "/dns4/localhost/tcp/1"])
     func addressesThatAreNone(address: String) async throws {
         let text = try await refusal(address)
         #expect(text.contains(address) && text.contains("not an address to listen on"), "\(text)")
