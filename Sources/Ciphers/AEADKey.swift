@@ -48,19 +48,29 @@ import Glibc
     public enum Algorithm: Sendable {
         /// RFC 8439; the cipher of libp2p's noise.
         case chaCha20Poly1305
-        /// For comparison in benchmarks.
+        /// NIST SP 800-38D; TLS 1.3 has all three.
+        case aes128GCM
         case aes256GCM
+
+        public var keyByteCount: Int { self == .aes128GCM ? 16 : 32 }
+
+        var cipher: Library.Fetched {
+            switch self {
+            case .chaCha20Poly1305: Library.chaCha20Poly1305
+            case .aes128GCM: Library.aes128GCM
+            case .aes256GCM: Library.aes256GCM
+            }
+        }
     }
 
-    public static let keyByteCount = 32
     public static let tagByteCount = 16
 
     private let context: OpaquePointer
 
     public init(_ algorithm: Algorithm, key: RawSpan) throws(CipherError) {
-        guard key.byteCount == Self.keyByteCount else { throw .wrongByteCount(key.byteCount, expected: Self.keyByteCount) }
+        guard key.byteCount == algorithm.keyByteCount else { throw .wrongByteCount(key.byteCount, expected: algorithm.keyByteCount) }
         guard let context = unsafe EVP_CIPHER_CTX_new() else { throw Library.failure("make a cipher") }
-        let cipher = algorithm == .chaCha20Poly1305 ? Library.chaCha20Poly1305 : Library.aes256GCM
+        let cipher = algorithm.cipher
         let isReady = unsafe key.withUnsafeBytes { key in
             unsafe EVP_CipherInit_ex(context, cipher.pointer, nil, key.baseAddress?.assumingMemoryBound(to: UInt8.self), nil, 1) == 1
         }
@@ -79,8 +89,23 @@ import Glibc
     public func seal(
         _ gather: inout Gather, byteCount: Int, nonce: AEADNonce, authenticating associated: RawSpan, into block: Block, at offset: Int
     ) throws(CipherError) {
+        try seal(&gather, byteCount, followedBy: nil, nonce, associated, block, offset)
+    }
+
+    /// The same with one byte more behind those of the gather, encrypted as they are.
+    public func seal(
+        _ gather: inout Gather, byteCount: Int, followedBy last: UInt8, nonce: AEADNonce, authenticating associated: RawSpan, into block: Block,
+        at offset: Int
+    ) throws(CipherError) {
+        try seal(&gather, byteCount, followedBy: last, nonce, associated, block, offset)
+    }
+
+    private func seal(
+        _ gather: inout Gather, _ byteCount: Int, followedBy last: UInt8?, _ nonce: AEADNonce, _ associated: RawSpan, _ block: Block, _ offset: Int
+    ) throws(CipherError) {
         precondition(byteCount <= gather.byteCount, "sealing more than there is")
-        let range = offset..<offset + byteCount + Self.tagByteCount
+        let length = last == nil ? byteCount : byteCount + 1
+        let range = offset..<offset + length + Self.tagByteCount
         let isSealed = unsafe block.withUnsafeMutableBytes(range) { target in
             guard let output = unsafe target.baseAddress?.assumingMemoryBound(to: UInt8.self), begin(nonce, sealing: true, associated) else { return false }
             var done = 0
@@ -92,7 +117,9 @@ import Glibc
                 }
                 return done == byteCount
             }
-            return unsafe isWhole && finishSealing(output + byteCount)
+            guard isWhole else { return false }
+            if var last, unsafe !update(output + byteCount, &last, 1) { return false }
+            return unsafe finishSealing(output + length)
         }
         guard isSealed else { throw Library.failure("seal") }
         gather.advance(by: byteCount)

@@ -9,6 +9,7 @@ import Glibc
 enum Library {
     static let sha256: Fetched = unsafe Fetched(EVP_MD_fetch(nil, "SHA256", nil))
     static let chaCha20Poly1305: Fetched = unsafe Fetched(EVP_CIPHER_fetch(nil, "ChaCha20-Poly1305", nil))
+    static let aes128GCM: Fetched = unsafe Fetched(EVP_CIPHER_fetch(nil, "AES-128-GCM", nil))
     static let aes256GCM: Fetched = unsafe Fetched(EVP_CIPHER_fetch(nil, "AES-256-GCM", nil))
     static let hmac: Fetched = unsafe Fetched(EVP_MAC_fetch(nil, "HMAC", nil))
 
