@@ -1,0 +1,139 @@
+public import Bytes
+import COpenSSL
+
+/// Protects the records of one direction of a TLS 1.3 connection once its handshake is done (RFC 8446, section 5).
+///
+/// ```
+///  ┌────┬─────────┬────────┬──────────────────────────────┬────────────┬──────────┬─────┐
+///  │ 23 │ 03   03 │ length │ content, at most 16,384      │ its type   │ zeros    │ tag │
+///  └────┴─────────┴────────┴──────────────────────────────┴────────────┴──────────┴─────┘
+///    1       2        2     └──────────────── encrypted ────────────────────────┘   16     bytes
+/// ```
+///
+/// Records are sealed from a gather straight into a block and opened where they lie; neither allocates.
+///
+/// Invariant: no number is used for two records; `recordNumber` is that of the next.
+@safe public struct TLSTrafficKey: ~Copyable {
+    public static let headerByteCount = 5
+    /// What a record takes beside its content, when nothing is filled up with zeros.
+    public static let overheadByteCount = headerByteCount + 1 + AEADKey.tagByteCount
+    /// The most bytes behind a header (section 5.2).
+    public static let encryptedBytesMax = (1 << 14) + 256
+    /// A type and a tag.
+    public static let encryptedBytesMin = 1 + AEADKey.tagByteCount
+
+    public private(set) var recordNumber: UInt64 = 0
+    private let suite: TLSCipherSuite
+    private let secret: Secret
+    private let key: AEADKey
+    // The nonce of record 0; the last eight bytes are combined with the number (section 5.3).
+    private let nonceHead: UInt32
+    private let nonceTail: UInt64
+    private var header: [UInt8] = [TLSContentType.applicationData.rawValue, 3, 3, 0, 0]
+
+    public init(_ suite: TLSCipherSuite, secret: Secret) throws(CipherError) {
+        self.suite = suite
+        self.secret = secret
+        // Section 7.3.
+        let keyBytes = try KeySchedule.expand(suite, secret, label: "key", byteCount: suite.algorithm.keyByteCount)
+        let nonce = try KeySchedule.expand(suite, secret, label: "iv", byteCount: AEADNonce.byteCount)
+        key = try AEADKey(suite.algorithm, key: keyBytes.bytes)
+        let nonceBytes = nonce.bytes
+        nonceHead = nonceBytes.bigEndian32(at: 0)
+        nonceTail = nonceBytes.bigEndian64(at: 4)
+    }
+
+    /// The key that follows when the keys are renewed (section 7.2).
+    public func next() throws(CipherError) -> TLSTrafficKey {
+        try TLSTrafficKey(suite, secret: try KeySchedule.expand(suite, secret, label: "traffic upd", byteCount: suite.hashByteCount))
+    }
+
+    private var nonce: AEADNonce {
+        let tail = nonceTail ^ recordNumber
+        return AEADNonce(nonceHead.bigEndian, UInt32(truncatingIfNeeded: tail >> 32).bigEndian, UInt32(truncatingIfNeeded: tail).bigEndian)
+    }
+
+    private mutating func setLength(_ encrypted: Int) {
+        header[3] = UInt8(truncatingIfNeeded: encrypted >> 8)
+        header[4] = UInt8(truncatingIfNeeded: encrypted)
+    }
+
+    /// Puts a record with the next `byteCount` bytes of `gather` into `block` at `offset`, and advances the gather. The record has
+    /// `byteCount` + ``overheadByteCount`` bytes.
+    public mutating func seal(_ gather: inout Gather, byteCount: Int, into block: Block, at offset: Int) throws(CipherError) {
+        setLength(byteCount + 1 + AEADKey.tagByteCount)
+        block.copy(header.rawSpan, at: offset)
+        try key.seal(
+            &gather, byteCount: byteCount, followedBy: TLSContentType.applicationData.rawValue, nonce: nonce, authenticating: header.rawSpan,
+            into: block, at: offset + Self.headerByteCount)
+        recordNumber += 1
+    }
+
+    /// A record with an alert or a message; an array, for what is rare.
+    public mutating func seal(_ content: [UInt8], _ type: TLSContentType) throws(CipherError) -> [UInt8] {
+        try seal(inner: content + [type.rawValue])
+    }
+
+    /// The same for content, type and zeros.
+    mutating func seal(inner: [UInt8]) throws(CipherError) -> [UInt8] {
+        setLength(inner.count + AEADKey.tagByteCount)
+        let sealed = try key.seal(inner.rawSpan, nonce: nonce, authenticating: header.rawSpan)
+        recordNumber += 1
+        return header + sealed
+    }
+
+    /// Decrypts a whole record in place: `range` of `block`, with its header. Returns the range of its content and type, to be told apart by
+    /// ``content(of:_:)``; nil when it is not authentic.
+    public mutating func open(_ block: Block, _ range: Range<Int>) -> Range<Int>? {
+        let encrypted = range.lowerBound + Self.headerByteCount..<range.upperBound
+        let header = block.bytes(range.lowerBound..<encrypted.lowerBound)
+        guard key.open(block, encrypted, nonce: nonce, authenticating: header) else { return nil }
+        recordNumber += 1
+        return encrypted.lowerBound..<encrypted.upperBound - AEADKey.tagByteCount
+    }
+
+    // MARK: Records that arrive in pieces
+
+    /// Begins a record of which the header is there.
+    public func beginOpening(header: RawSpan) throws(CipherError) { try key.beginOpening(nonce: nonce, authenticating: header) }
+
+    /// Decrypts the next bytes of content, type and zeros into `block`; to be given to nobody before ``finishOpening(tag:)``.
+    public func openPiece(_ piece: RawSpan, into block: Block, at offset: Int) throws(CipherError) {
+        try key.openPiece(piece, into: block, at: offset)
+    }
+
+    /// Ends the record: whether it is authentic.
+    public mutating func finishOpening(tag: RawSpan) -> Bool {
+        recordNumber += 1
+        return key.finishOpening(tag: tag)
+    }
+
+    /// Tells the content of a decrypted record from what follows it: the last byte that is not zero is its type (section 5.4). Nil when there is none.
+    public static func content(of block: Block, _ range: Range<Int>) -> (type: UInt8, range: Range<Int>)? {
+        let bytes = block.bytes(range)
+        var last = bytes.byteCount - 1
+        while last >= 0, bytes.byte(at: last) == 0 { last -= 1 }
+        guard last >= 0 else { return nil }
+        return (bytes.byte(at: last), range.lowerBound..<range.lowerBound + last)
+    }
+}
+
+/// The part of TLS 1.3's key schedule that is needed after the handshake.
+enum KeySchedule {
+    /// HKDF-Expand-Label without a context (RFC 8446, section 7.1).
+    static func expand(_ suite: TLSCipherSuite, _ secret: Secret, label: String, byteCount: Int) throws(CipherError) -> Secret {
+        let label = Array("tls13 \(label)".utf8)
+        let info = [UInt8(byteCount >> 8), UInt8(byteCount & 0xff), UInt8(label.count)] + label + [0]
+        let output = unsafe Secret(byteCount: byteCount) { output in
+            unsafe secret.bytes.withUnsafeBytes { secret in
+                unsafe info.withUnsafeBufferPointer { info in
+                    unsafe co_hkdf_expand(
+                        suite.hash, secret.baseAddress?.assumingMemoryBound(to: UInt8.self), secret.count, info.baseAddress, info.count, output, byteCount)
+                        == 1
+                }
+            }
+        }
+        guard let output else { throw Library.failure("derive a key") }
+        return output
+    }
+}
