@@ -78,7 +78,7 @@ let package = Package(
         tests("KernelTests", ["Bytes", "Kernel"]),
         tests("CiphersTests", ["Bytes", "Ciphers", "TestSupport"]),
         tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
-        tests("SecureChannelsTests", ["Bytes", "Ciphers", "Multiformats", "SecureChannels", "TestSupport"]),
+        tests("SecureChannelsTests", ["Bytes", "Ciphers", "Kernel", "Multiformats", "SecureChannels", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
         tests("NegotiationTests", ["Bytes", "Multiformats", "Negotiation", "TestSupport"]),
         tests("MultiformatsTests", ["Bytes", "Multiformats", "TestSupport"]),

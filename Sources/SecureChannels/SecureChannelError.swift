@@ -39,6 +39,9 @@ public enum SecureChannelError: Error, Equatable, Sendable {
     case endedInHandshake
     case endedInRecord
 
+    /// What only TLS knows.
+    case tls(TLSFailure)
+
     // This side.
     case library(CipherError)
     /// The last nonce of a key has been used: a new connection is needed.
@@ -78,6 +81,7 @@ extension SecureChannelError: CustomStringConvertible {
         case .recordNotAuthentic(let number): "record \(number) from the far end was falsified, repeated or is out of order"
         case .endedInHandshake: "the far end closed the connection during the handshake"
         case .endedInRecord: "the connection ended within a record"
+        case .tls(let failure): "\(failure)"
         case .library(let error): "\(error)"
         case .nonceExhausted: "the keys of this connection are used up"
         }

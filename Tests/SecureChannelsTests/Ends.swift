@@ -6,18 +6,23 @@ import TestSupport
 
 /// The channels that pass the one suite.
 enum ChannelKind: CaseIterable, CustomTestStringConvertible {
-    case plaintext, noise
+    case plaintext, noise, tls
 
     var testDescription: String { "\(self)" }
 
     /// Whether what was changed on the way is noticed.
     var isEncrypted: Bool { self != .plaintext }
     var negotiatesMuxer: Bool { self != .plaintext }
+    /// Whether offers without a common multiplexer end the handshake; if not, it is negotiated afterwards.
+    var needsCommonMuxer: Bool { self == .noise }
+    /// Bytes of a handshake that have no meaning and no protection: the version in the header of TLS's first record each way (RFC 8446, section 5.1).
+    var meaninglessBytes: Set<Int> { self == .tls ? [2] : [] }
 
     func make(_ configuration: SecureChannelConfiguration) throws -> any SecureChannel {
         switch self {
         case .plaintext: PlaintextChannel(configuration)
         case .noise: try NoiseChannel(configuration, staticKey: People.noiseKey(configuration.identity))
+        case .tls: try TLSChannel(configuration, certificate: People.tlsCertificate(configuration.identity))
         }
     }
 
@@ -26,6 +31,7 @@ enum ChannelKind: CaseIterable, CustomTestStringConvertible {
         switch self {
         case .plaintext: [0x81, 0x10]
         case .noise: [0x20, 0x01]
+        case .tls: [22, 3, 1, 0x41, 0x01]
         }
     }
 }
@@ -39,6 +45,10 @@ enum People {
         guard let key = try? NoiseStaticKey(signedBy: identity) else { preconditionFailure("no Noise key") }
         return (identity.peerID, key)
     }
+    private static let tlsCertificates = [alice, bob, mallory].map { identity in
+        guard let certificate = try? TLSCertificate(signedBy: identity) else { preconditionFailure("no certificate") }
+        return (identity.peerID, certificate)
+    }
 
     static func person(_ type: KeyType) -> LocalIdentity {
         guard let identity = try? LocalIdentity(generating: type) else { preconditionFailure("no \(type) key") }
@@ -46,6 +56,7 @@ enum People {
     }
 
     static func noiseKey(_ identity: LocalIdentity) -> NoiseStaticKey? { noiseKeys.first { $0.0 == identity.peerID }?.1 }
+    static func tlsCertificate(_ identity: LocalIdentity) -> TLSCertificate? { tlsCertificates.first { $0.0 == identity.peerID }?.1 }
 }
 
 /// One end of a connection: a channel, what it wrote and what it opened.
@@ -125,6 +136,9 @@ final class ChannelEnd {
 
     func send(_ bytes: [UInt8]) throws { try send([bytes]) }
 
+    /// Ends the sending side, with the farewell if there is one.
+    func close() { put(channel.close()) }
+
     /// Every byte that went through is in one account.
     var ledgerBalances: Bool {
         let counters = channel.counters
@@ -142,10 +156,17 @@ struct ChannelPair {
         _ kind: ChannelKind, alice: LocalIdentity = People.alice, bob: LocalIdentity = People.bob, initiatorMuxers: [ProtocolID] = [],
         responderMuxers: [ProtocolID] = [], initiatorExpects: PeerID? = nil, responderExpects: PeerID? = nil
     ) throws {
-        initiator = ChannelEnd(
-            try kind.make(.init(identity: alice, role: .initiator, expectedRemote: initiatorExpects, muxers: initiatorMuxers)))
-        responder = ChannelEnd(
-            try kind.make(.init(identity: bob, role: .responder, expectedRemote: responderExpects, muxers: responderMuxers)))
+        try self.init(
+            initiator: ChannelEnd(
+                try kind.make(.init(identity: alice, role: .initiator, expectedRemote: initiatorExpects, muxers: initiatorMuxers))),
+            responder: ChannelEnd(
+                try kind.make(.init(identity: bob, role: .responder, expectedRemote: responderExpects, muxers: responderMuxers))))
+    }
+
+    /// Ends that exist, and are started.
+    init(initiator: ChannelEnd, responder: ChannelEnd) throws {
+        self.initiator = initiator
+        self.responder = responder
         try initiator.start()
         try responder.start()
     }

@@ -86,14 +86,18 @@ import TestSupport
             for offset in 0..<count {
                 let pair = try ChannelPair(kind, initiatorExpects: People.bob.peerID, responderExpects: People.alice.peerID)
                 var passed = 0
+                // A signature may be shorter than the sample's, and so the handshake.
+                var isFalsified = false
                 for _ in 0..<4 {
                     var (up, down) = (pair.initiator.take(), pair.responder.take())
-                    if isUp { falsify(&up, offset - passed) } else { falsify(&down, offset - passed) }
+                    if isUp ? falsify(&up, offset - passed) : falsify(&down, offset - passed) { isFalsified = true }
                     passed += isUp ? up.count : down.count
                     pair.responder.receive(up)
                     pair.initiator.receive(down)
                 }
-                if kind.isEncrypted { #expect(!pair.isEstablished, "byte \(offset) \(isUp ? "up" : "down")") }
+                if kind.isEncrypted && isFalsified && !kind.meaninglessBytes.contains(offset) {
+                    #expect(!pair.isEstablished, "byte \(offset) \(isUp ? "up" : "down")")
+                }
                 for end in [pair.initiator, pair.responder] {
                     #expect(end.failure.map { $0.origin == .remote } ?? true)
                     if let remote = end.channel.remote { #expect([People.alice.peerID, People.bob.peerID].contains(remote.peerID)) }
@@ -102,8 +106,10 @@ import TestSupport
         }
     }
 
-    private func falsify(_ bytes: inout [UInt8], _ offset: Int) {
-        if bytes.indices.contains(offset) { bytes[offset] ^= 0x10 }
+    private func falsify(_ bytes: inout [UInt8], _ offset: Int) -> Bool {
+        guard bytes.indices.contains(offset) else { return false }
+        bytes[offset] ^= 0x10
+        return true
     }
 
     @Test(arguments: ChannelKind.allCases) func endsWithinTheHandshake(kind: ChannelKind) throws {
@@ -111,12 +117,17 @@ import TestSupport
         for count in 0..<sample.initiator.writtenCount {
             let pair = try ChannelPair(kind)
             var left = count
-            while left > 0 {
-                let flight = Array(pair.initiator.take().prefix(left))
+            var isCut = false
+            while left > 0 && !isCut {
+                let whole = pair.initiator.take()
+                let flight = Array(whole.prefix(left))
                 left -= flight.count
+                // Where a signature is shorter than the sample's, all of the handshake may have gone through.
+                isCut = flight.count < whole.count || whole.isEmpty
                 pair.responder.receive(flight)
                 pair.initiator.receive(pair.responder.take())
             }
+            guard count == 0 || isCut || !pair.responder.channel.isEstablished else { continue }
             pair.responder.receiveEnd()
             #expect(pair.responder.failure == .endedInHandshake, "after \(count) bytes")
         }
@@ -147,14 +158,22 @@ import TestSupport
             try end.start()
             var bytes = random.bytes(random.int(1...3000))
             // A length that is allowed leads further in.
-            if random.oneIn(2) { bytes = (kind == .noise ? [0, UInt8(random.int(0...200))] : [UInt8(random.int(0...127))]) + bytes }
+            if random.oneIn(2) { bytes = plausibleHeader(kind, &random) + bytes }
             end.receive(bytes, cuts: [random.int(0...bytes.count)])
             #expect(!end.channel.isEstablished && end.opened.isEmpty)
             #expect(end.failure.map { $0.origin == .remote } ?? true)
         }
     }
 
-    /// The first of the initiator's that both have; nil when one end offers none; an error when both do and none is common.
+    private func plausibleHeader(_ kind: ChannelKind, _ random: inout SeededGenerator) -> [UInt8] {
+        switch kind {
+        case .plaintext: [UInt8(random.int(0...127))]
+        case .noise: [0, UInt8(random.int(0...200))]
+        case .tls: [UInt8(random.int(20...23)), 3, 3, UInt8(random.int(0...2)), UInt8(random.int(0...255))]
+        }
+    }
+
+    /// The first of the initiator's that both have; nil when one end offers none; an error, or nil again, when both do and none is common.
     @Test(arguments: ChannelKind.allCases) func earlyMuxers(kind: ChannelKind) throws {
         let ids: [ProtocolID] = ["/yamux/1.0.0", "/mplex/6.7.0", "/other/1"]
         let lists: [[ProtocolID]] = [
@@ -165,7 +184,7 @@ import TestSupport
                 let pair = try ChannelPair(kind, initiatorMuxers: initiator, responderMuxers: responder)
                 pair.settle()
                 let common = initiator.first(where: responder.contains)
-                if kind.negotiatesMuxer && !initiator.isEmpty && !responder.isEmpty && common == nil {
+                if kind.needsCommonMuxer && !initiator.isEmpty && !responder.isEmpty && common == nil {
                     #expect(!pair.isEstablished && pair.initiator.failure == .noCommonMuxer(remote: responder))
                 } else {
                     let expected = kind.negotiatesMuxer ? common : nil

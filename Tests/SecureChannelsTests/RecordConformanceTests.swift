@@ -31,6 +31,9 @@ import TestSupport
         pair.responder.receive(upWire)
         pair.initiator.receive(downWire)
         #expect(pair.responder.opened == up && pair.initiator.opened == down)
+        pair.initiator.close()
+        pair.responder.close()
+        pair.settle()
         for end in [pair.initiator, pair.responder] {
             end.receiveEnd()
             #expect(end.failure == nil && end.ledgerBalances && end.channel.counters.received.unfinishedBytes == 0)
