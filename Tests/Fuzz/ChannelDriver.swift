@@ -7,6 +7,7 @@ enum ChannelDriver {
     private static let alice = identity()
     private static let bob = identity()
     private static let noiseKeys = [noiseKey(alice), noiseKey(bob)]
+    private static let tlsCertificates = [tlsCertificate(alice), tlsCertificate(bob)]
 
     private static func identity() -> LocalIdentity {
         guard let identity = try? LocalIdentity(generating: .ed25519) else { fatalError("no key") }
@@ -16,6 +17,30 @@ enum ChannelDriver {
     private static func noiseKey(_ identity: LocalIdentity) -> NoiseStaticKey {
         guard let key = try? NoiseStaticKey(signedBy: identity) else { fatalError("no Noise key") }
         return key
+    }
+
+    private static func tlsCertificate(_ identity: LocalIdentity) -> TLSCertificate {
+        guard let certificate = try? TLSCertificate(signedBy: identity) else { fatalError("no certificate") }
+        return certificate
+    }
+
+    private static func channel(_ kind: UInt8, _ role: SecureChannelRole, _ muxers: [ProtocolID]) -> any SecureChannel {
+        let index = role == .initiator ? 0 : 1
+        let configuration = SecureChannelConfiguration(identity: index == 0 ? alice : bob, role: role, muxers: muxers)
+        let channel: (any SecureChannel)? =
+            switch kind {
+            case 0: try? NoiseChannel(configuration, staticKey: noiseKeys[index])
+            case 1: PlaintextChannel(configuration)
+            default: try? TLSChannel(configuration, certificate: tlsCertificates[index])
+            }
+        guard let channel else { fatalError("no channel") }
+        return channel
+    }
+
+    /// The value of a certificate's extension must come back the same when it is written again: DER has one form for everything.
+    static func signedKey(_ bytes: [UInt8]) {
+        guard let key = try? SignedKey(der: bytes.rawSpan) else { return }
+        require(key.der == bytes, "a signed key does not come back")
     }
 
     /// What the far end says of itself must come back the same when it is written again.
@@ -40,20 +65,19 @@ enum ChannelDriver {
         require((try? payload.verified(noiseKey: [UInt8](repeating: 9, count: 32), configuration)) == nil, "a proof from nowhere")
     }
 
-    /// Two honest ends; between them bytes are cut, changed, repeated, dropped and made up, as the input says. Over noise nothing but what the other end
-    /// sent may come out, in order; over either, every byte is in one account.
+    /// Two honest ends; between them bytes are cut, changed, repeated, dropped and made up, as the input says. Over noise and TLS nothing but what the other end
+    /// sent may come out, in order; over any, every byte is in one account.
     static func run(_ bytes: [UInt8]) {
         var input = Input(bytes)
-        let isNoise = input.byte() & 1 == 0
-        let ends = [
-            MeddledEnd(.initiator, alice, isNoise ? noiseKeys[0] : nil, &input), MeddledEnd(.responder, bob, isNoise ? noiseKeys[1] : nil, &input),
-        ]
+        let kind = input.byte() % 3
+        let isEncrypted = kind != 1
+        let ends = [SecureChannelRole.initiator, .responder].map { MeddledEnd(channel(kind, $0, input.pick([[], ["/a", "/b"], ["/b"]]))) }
         while !input.isEmpty {
             let choice = input.byte()
             let (end, other) = choice & 1 == 0 ? (ends[0], ends[1]) : (ends[1], ends[0])
             switch (choice >> 1) % 10 {
-            case 0, 1, 2: end.receive(from: other, count: .max, isNoise: isNoise)
-            case 3: end.receive(from: other, count: Int(input.byte()), isNoise: isNoise)
+            case 0, 1, 2: end.receive(from: other, count: .max, isEncrypted: isEncrypted)
+            case 3: end.receive(from: other, count: Int(input.byte()), isEncrypted: isEncrypted)
             case 4: end.send(Int(input.byte()) * (input.byte() == 0 ? 300 : 1), blockBytes: input.pick([100_000, 64, 200]))
             case 5: other.outgoing.flip(Int(input.byte()), input.byte())
             case 6: other.outgoing.insert(input.bytes(Int(input.byte() % 32)))
@@ -94,15 +118,8 @@ final class MeddledEnd {
     private var wireReceived: UInt64 = 0
     private var failure: SecureChannelError?
 
-    init(_ role: SecureChannelRole, _ identity: LocalIdentity, _ noiseKey: NoiseStaticKey?, _ input: inout Input) {
-        let muxers: [ProtocolID] = input.pick([[], ["/a", "/b"], ["/b"]])
-        let configuration = SecureChannelConfiguration(identity: identity, role: role, muxers: muxers)
-        if let noiseKey {
-            guard let channel = try? NoiseChannel(configuration, staticKey: noiseKey) else { fatalError("no channel") }
-            self.channel = channel
-        } else {
-            channel = PlaintextChannel(configuration)
-        }
+    init(_ channel: any SecureChannel) {
+        self.channel = channel
         require((try? channel.start()) != nil, "a channel does not start")
         takeOutput()
     }
@@ -128,7 +145,7 @@ final class MeddledEnd {
         }
     }
 
-    func receive(from other: MeddledEnd, count: Int, isNoise: Bool) {
+    func receive(from other: MeddledEnd, count: Int, isEncrypted: Bool) {
         let bytes = other.outgoing.take(count)
         guard failure == nil else { return }
         let block = Block(copying: bytes.rawSpan)
@@ -142,11 +159,11 @@ final class MeddledEnd {
         }
         for slice in opened {
             for offset in 0..<slice.count {
-                if isNoise { require(slice.bytes.byte(at: offset) == UInt8(truncatingIfNeeded: openedCount + offset), "bytes that nobody sent") }
+                if isEncrypted { require(slice.bytes.byte(at: offset) == UInt8(truncatingIfNeeded: openedCount + offset), "bytes that nobody sent") }
             }
             openedCount += slice.count
         }
-        if isNoise { require(openedCount <= other.sentCount, "more is opened than was sent") }
+        if isEncrypted { require(openedCount <= other.sentCount, "more is opened than was sent") }
         takeOutput()
         check()
     }

@@ -16,6 +16,7 @@ let targets: [String: ([UInt8]) -> Void] = [
     "channel": ChannelDriver.run,
     "exchange": ChannelDriver.exchange,
     "payload": ChannelDriver.payload,
+    "signedkey": ChannelDriver.signedKey,
 ]
 
 /// libFuzzer runs one input after another on one thread.
