@@ -17,8 +17,8 @@ final class Ends {
     private static let turnBytes = 2 << 20
     private static let writeBytes = 512 << 10
 
-    private let initiator: NoiseChannel
-    private let responder: NoiseChannel
+    private let initiator: any SecureChannel
+    private let responder: any SecureChannel
     private let payload: Slice
     private let blocks: [Block]
     private var counts: [Int]
@@ -27,23 +27,26 @@ final class Ends {
     /// Records are as large as a block has room for.
     private let payloadBytes: Int
 
-    static func noise(payloadBytes: Int) -> Ends { Ends(payloadBytes: payloadBytes) }
+    static func noise(payloadBytes: Int) -> Ends { Ends(payloadBytes: payloadBytes) { try NoiseChannel($0) } }
 
-    private init(payloadBytes: Int) {
+    /// With the cipher that this processor is best at.
+    static func tls(payloadBytes: Int) -> Ends { Ends(payloadBytes: payloadBytes) { try TLSChannel($0) } }
+
+    private init(payloadBytes: Int, _ make: (SecureChannelConfiguration) throws -> any SecureChannel) {
         self.payloadBytes = payloadBytes
         payload = Slice(copying: [UInt8](repeating: 0x5a, count: payloadBytes))
         blocks = (0..<Self.turnBytes / Self.writeBytes).map { _ in Block(capacity: Self.writeBytes + (64 << 10)) }
         counts = blocks.map { _ in 0 }
         do {
-            initiator = try NoiseChannel(.init(identity: LocalIdentity(), role: .initiator))
-            responder = try NoiseChannel(.init(identity: LocalIdentity(), role: .responder))
+            initiator = try make(.init(identity: LocalIdentity(), role: .initiator))
+            responder = try make(.init(identity: LocalIdentity(), role: .responder))
             try Self.shakeHands(initiator, responder)
         } catch {
             fatalError("no handshake: \(error)")
         }
     }
 
-    static func shakeHands(_ initiator: NoiseChannel, _ responder: NoiseChannel) throws {
+    static func shakeHands(_ initiator: any SecureChannel, _ responder: any SecureChannel) throws {
         try initiator.start()
         try responder.start()
         var none: [Slice] = []
@@ -105,23 +108,37 @@ struct OpeningLoop: TimedLoop {
 /// Whole handshakes, both ends of them on one core; counted in handshakes instead of bytes.
 final class HandshakeLoop: TimedLoop {
     private let identities: [LocalIdentity]
-    private let keys: [NoiseStaticKey?]
+    private let make: (SecureChannelConfiguration) throws -> any SecureChannel
+
+    private init(_ prepare: ([LocalIdentity]) throws -> (SecureChannelConfiguration) throws -> any SecureChannel) {
+        do {
+            identities = [try LocalIdentity(), try LocalIdentity()]
+            make = try prepare(identities)
+        } catch { fatalError("\(error)") }
+    }
 
     /// - Parameter sharesKeys: whether each end has one Noise key for all connections, or makes one for each.
-    init(sharesKeys: Bool) {
-        do {
-            let identities = [try LocalIdentity(), try LocalIdentity()]
-            self.identities = identities
-            keys = try identities.map { sharesKeys ? try NoiseStaticKey(signedBy: $0) : nil }
-        } catch { fatalError("\(error)") }
+    static func noise(sharesKeys: Bool) -> HandshakeLoop {
+        HandshakeLoop { identities in
+            let keys = try identities.map { sharesKeys ? try NoiseStaticKey(signedBy: $0) : nil }
+            return { try NoiseChannel($0, staticKey: keys[$0.role == .initiator ? 0 : 1]) }
+        }
+    }
+
+    /// - Parameter sharesCertificates: whether each end has one certificate for all connections, or makes one for each.
+    static func tls(sharesCertificates: Bool) -> HandshakeLoop {
+        HandshakeLoop { identities in
+            let certificates = try identities.map { sharesCertificates ? try TLSCertificate(signedBy: $0) : nil }
+            return { try TLSChannel($0, certificate: certificates[$0.role == .initiator ? 0 : 1]) }
+        }
     }
 
     func prepare() {}
 
     func run() -> Int {
         do {
-            let initiator = try NoiseChannel(.init(identity: identities[0], role: .initiator), staticKey: keys[0])
-            let responder = try NoiseChannel(.init(identity: identities[1], role: .responder), staticKey: keys[1])
+            let initiator = try make(.init(identity: identities[0], role: .initiator))
+            let responder = try make(.init(identity: identities[1], role: .responder))
             try Ends.shakeHands(initiator, responder)
         } catch { fatalError("no handshake: \(error)") }
         return 1
@@ -139,7 +156,7 @@ final class CipherLoop: TimedLoop {
     private var counter: UInt64 = 0
 
     init(_ algorithm: AEADKey.Algorithm, seals: Bool) {
-        let bytes = [UInt8](repeating: 7, count: AEADKey.keyByteCount)
+        let bytes = [UInt8](repeating: 7, count: algorithm.keyByteCount)
         do { key = try AEADKey(algorithm, key: bytes.rawSpan) } catch { fatalError("\(error)") }
         self.seals = seals
     }

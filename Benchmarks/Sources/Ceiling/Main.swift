@@ -15,7 +15,7 @@ private final class Rate: Sendable {
 /// ```
 ///
 /// Sealing and opening run alone, then both at once on two cores, as at the two ends of a connection. The lower of the two is then the ceiling of any run
-/// over noise on this machine; the network's own cost comes on top.
+/// over that channel on this machine; the network's own cost comes on top.
 @main
 enum Ceiling {
     static func main() throws {
@@ -27,13 +27,22 @@ enum Ceiling {
             let figures = try figures({ SealingLoop(.noise(payloadBytes: byteCount)) }, { OpeningLoop(.noise(payloadBytes: byteCount)) }, duration)
             print(row("noise, records of \(byteCount) B", figures))
         }
-        for (name, algorithm) in [("ChaCha20-Poly1305", AEADKey.Algorithm.chaCha20Poly1305), ("AES-256-GCM", .aes256GCM)] {
+        for byteCount in [16_384, 4096, 1024, 256] {
+            let figures = try figures({ SealingLoop(.tls(payloadBytes: byteCount)) }, { OpeningLoop(.tls(payloadBytes: byteCount)) }, duration)
+            print(row("tls, records of \(byteCount) B", figures))
+        }
+        for (name, algorithm) in [("ChaCha20-Poly1305", AEADKey.Algorithm.chaCha20Poly1305), ("AES-128-GCM", .aes128GCM), ("AES-256-GCM", .aes256GCM)] {
             let figures = try figures({ CipherLoop(algorithm, seals: true) }, { CipherLoop(algorithm, seals: false) }, duration)
             print(row("\(name) alone, 65519 B", figures))
         }
         let core = try Affinity.allowedCores()[0]
-        for (name, sharesKeys) in [("a Noise key for each", false), ("Noise keys shared", true)] {
-            let perNanosecond = try run([{ HandshakeLoop(sharesKeys: sharesKeys) }], [core], duration)[0]
+        let handshakes: [(String, @Sendable () -> any TimedLoop)] = [
+            ("a Noise key for each", { HandshakeLoop.noise(sharesKeys: false) }), ("Noise keys shared", { HandshakeLoop.noise(sharesKeys: true) }),
+            ("a TLS certificate for each", { HandshakeLoop.tls(sharesCertificates: false) }),
+            ("TLS certificates shared", { HandshakeLoop.tls(sharesCertificates: true) }),
+        ]
+        for (name, loop) in handshakes {
+            let perNanosecond = try run([loop], [core], duration)[0]
             print("handshake, both ends on one core, \(name): \((1 / perNanosecond / 1000).rounded()) us")
         }
     }

@@ -48,19 +48,16 @@ public struct WorkloadEntry: Sendable {
             }
             entries.append(WorkloadEntry("\(kind)-open-close", operationsPerBatch: 10) { LifeWorkload(kind, streams: 10) })
         }
-        for (label, byteCount, records) in [("256B", 256, 100), ("64KiB", 65_536, 2)] {
-            entries.append(
-                WorkloadEntry("noise-seal-\(label)", operationsPerBatch: records, payloadBytes: byteCount, mustNotAllocate: true) {
-                    NoiseWorkload(payloadBytes: byteCount, records: records, opens: .nothing)
-                })
-            entries.append(
-                WorkloadEntry("noise-seal-open-\(label)", operationsPerBatch: records, payloadBytes: byteCount, mustNotAllocate: true) {
-                    NoiseWorkload(payloadBytes: byteCount, records: records, opens: .wholeRecords)
-                })
-            entries.append(
-                WorkloadEntry("noise-seal-open-cut-\(label)", operationsPerBatch: records, payloadBytes: byteCount, mustNotAllocate: true) {
-                    NoiseWorkload(payloadBytes: byteCount, records: records, opens: .cutRecords)
-                })
+        for kind in ChannelKind.allCases {
+            for (label, byteCount, records) in [("256B", 256, 100), ("64KiB", 65_536, 2)] {
+                let ways: [(String, ChannelWorkload.Opening)] = [("seal", .nothing), ("seal-open", .wholeRecords), ("seal-open-cut", .cutRecords)]
+                for (way, opens) in ways {
+                    entries.append(
+                        WorkloadEntry("\(kind)-\(way)-\(label)", operationsPerBatch: records, payloadBytes: byteCount, mustNotAllocate: true) {
+                            ChannelWorkload(kind, payloadBytes: byteCount, records: records, opens: opens)
+                        })
+                }
+            }
         }
         return entries + [
             WorkloadEntry("negotiation-listen", operationsPerBatch: 100, mustNotAllocate: true) { ListenWorkload(streams: 100) },

@@ -1,9 +1,24 @@
 import Bytes
 import SecureChannels
 
-/// Records of a noise channel are sealed out of a gather, and opened at the other end. The operation is one message, sealed by itself: a record of 256 B,
-/// or for 64 KiB a full record and a short one behind it.
-final class NoiseWorkload: Workload {
+/// The channels whose records are counted.
+enum ChannelKind: String, CaseIterable, CustomStringConvertible {
+    case noise, tls
+
+    var description: String { rawValue }
+
+    func make(_ role: SecureChannelRole) throws -> any SecureChannel {
+        let configuration = SecureChannelConfiguration(identity: try LocalIdentity(), role: role)
+        return switch self {
+        case .noise: try NoiseChannel(configuration)
+        case .tls: try TLSChannel(configuration)
+        }
+    }
+}
+
+/// Records of a channel are sealed out of a gather, and opened at the other end. The operation is one message, sealed by itself: a record of 256 B, or for
+/// 64 KiB a full record and a short one behind it (noise), or four full ones (TLS).
+final class ChannelWorkload: Workload {
     /// How what was sealed is read.
     enum Opening {
         case nothing
@@ -13,8 +28,8 @@ final class NoiseWorkload: Workload {
         case cutRecords
     }
 
-    private let initiator: NoiseChannel
-    private let responder: NoiseChannel
+    private let initiator: any SecureChannel
+    private let responder: any SecureChannel
     private let payload: Slice
     private let records: Int
     private let opens: Opening
@@ -22,21 +37,21 @@ final class NoiseWorkload: Workload {
     private var gather = Gather()
     private var opened: [Slice] = []
 
-    init(payloadBytes: Int, records: Int, opens: Opening) {
+    init(_ kind: ChannelKind, payloadBytes: Int, records: Int, opens: Opening) {
         payload = someBytes(payloadBytes)
         self.records = records
         self.opens = opens
         do {
-            (initiator, responder) = try Self.established()
+            (initiator, responder) = try Self.established(kind)
         } catch {
             preconditionFailure("no handshake: \(error)")
         }
         opened.reserveCapacity(8)
     }
 
-    private static func established() throws -> (NoiseChannel, NoiseChannel) {
-        let initiator = try NoiseChannel(.init(identity: LocalIdentity(), role: .initiator))
-        let responder = try NoiseChannel(.init(identity: LocalIdentity(), role: .responder))
+    private static func established(_ kind: ChannelKind) throws -> (any SecureChannel, any SecureChannel) {
+        let initiator = try kind.make(.initiator)
+        let responder = try kind.make(.responder)
         try initiator.start()
         try responder.start()
         var none: [Slice] = []
