@@ -2,35 +2,45 @@ import Bytes
 import Muxers
 
 /// Sending: a message is queued on a stream, framed into a gather, and the gather's bytes are written. The operation is one frame.
+///
+/// A tool that measures time runs as many batches as fit into it, so the far end's credit can run out: it is granted anew, once in 2 GiB a stream.
 final class EncodeWorkload: Workload {
     private let link: Link
     private let payload: Slice
     private let framesPerStream: Int
+    private let bytesPerStream: Int
+    /// An update of each stream's window, as the far end would send it; nothing where there are no windows.
+    private let updates: Slice?
+    /// What may still be sent on each stream before ``updates`` are due.
+    private var creditBytes = 0
+    /// Half of what a window can hold: what is left from before has to fit beside it.
+    private static let creditBytesGranted: UInt32 = 1 << 31
 
     init(_ kind: MuxerKind, payloadBytes: Int, frames: Int, streams: Int) {
         link = Link(kind, streams: streams)
         payload = someBytes(payloadBytes)
         framesPerStream = frames / streams
-        if kind == .yamux { openWindows() }
+        bytesPerStream = framesPerStream * payloadBytes
+        updates = kind == .yamux ? Slice(copying: (0..<streams).flatMap(Self.windowUpdate)) : nil
         precondition(runBatch() > UInt64(frames * payloadBytes), "not all is sent")
     }
 
-    private func openWindows() {
-        // Credit for more than all batches: the far end's part is measured by the decoder.
-        var updates: [UInt8] = []
-        for index in 0..<link.streams.count {
-            let id = UInt32(2 * index + 1)
-            updates += [0, 1, 0, 0] + bigEndian(id) + bigEndian(UInt32.max - (1 << 20))
-        }
-        let block = Slice(copying: updates).block
-        link.initiator.receive(block, byteCount: updates.count)
+    private static func windowUpdate(stream index: Int) -> [UInt8] {
+        [0, 1, 0, 0] + bigEndian(UInt32(2 * index + 1)) + bigEndian(creditBytesGranted)
     }
 
-    private func bigEndian(_ value: UInt32) -> [UInt8] {
+    private static func bigEndian(_ value: UInt32) -> [UInt8] {
         [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: value >> $0) }
     }
 
+    private func grantCredit() {
+        creditBytes = Int(Self.creditBytesGranted)
+        if let updates { link.initiator.receive(updates.block, byteCount: updates.count) }
+    }
+
     func runBatch() -> UInt64 {
+        if creditBytes < bytesPerStream { grantCredit() }
+        creditBytes -= bytesPerStream
         for stream in link.streams {
             for _ in 0..<framesPerStream { link.initiator.send(payload, on: stream) }
         }
