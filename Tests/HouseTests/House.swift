@@ -17,7 +17,7 @@ enum House {
 
     /// Text files of the tree, in order. What tools write there is left out, and so are pictures and the like.
     static let files: [File] = {
-        let skipped: Set = [".build", ".git", ".swiftpm", ".peers", "node_modules", "Package.resolved"]
+        let skipped: Set = [".build", ".git", ".swiftpm", ".peers", ".benchmarkBaselines", "node_modules", "Package.resolved"]
         guard let walker = FileManager.default.enumerator(at: root, includingPropertiesForKeys: [.isRegularFileKey]) else { return [] }
         var files: [File] = []
         for case let url as URL in walker {
