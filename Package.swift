@@ -57,7 +57,7 @@ let package = Package(
         house("SecureChannels", ["Bytes", "Ciphers", "Multiformats"]),
         house("Reactor", ["Bytes", "Kernel"]),
         // Floor 3
-        house("P2P", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor"]),
+        house("P2P", ["Bytes", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"]),
         house("Gauge", ["Bytes", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         // Floor 4
         house("Load", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "P2P", "Gauge"]),
@@ -82,7 +82,7 @@ let package = Package(
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
         tests("NegotiationTests", ["Bytes", "Multiformats", "Negotiation", "TestSupport"]),
         tests("MultiformatsTests", ["Bytes", "Multiformats", "TestSupport"]),
-        tests("P2PTests", ["Bytes", "Kernel", "Muxers", "P2P", "Reactor", "TestSupport"]),
+        tests("P2PTests", ["Bytes", "Kernel", "Multiformats", "Muxers", "Negotiation", "P2P", "Reactor", "SecureChannels", "TestSupport"]),
         tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),
         // The program as a process.
         tests("CommandTests", ["Gauge", "Kernel", "TestSupport", "streamgauge"]),

@@ -1,0 +1,59 @@
+import Bytes
+public import Multiformats
+public import Muxers
+import Negotiation
+public import Reactor
+public import SecureChannels
+
+/// What came of an upgrade: make a ``Connection`` of it.
+///
+/// ```swift
+/// let connection = Connection(
+///     channel: upgraded.channel, muxer: upgraded.muxer.make(role), handler: handler, loop: loop)
+/// connection.start()
+/// ```
+public struct UpgradedConnection {
+    /// Carries plaintext; not started yet. Close it if it is not used.
+    public let channel: SecuredChannel
+    public let muxer: MuxerKind
+    public let security: SecurityKind
+    /// Who the far end is; plaintext takes its word for it.
+    public let remote: RemoteIdentity
+    public let report: UpgradeReport
+}
+
+/// Makes secure, multiplexed connections out of channels, on one event loop.
+///
+/// Call order: `init` once for a loop, then ``upgrade(_:_:expectedRemote:completion:)`` for each channel. All on the loop.
+public final class Upgrader {
+    public let configuration: UpgradeConfiguration
+    public let loop: EventLoop
+
+    public init(_ configuration: UpgradeConfiguration, loop: EventLoop) {
+        self.configuration = configuration
+        self.loop = loop
+    }
+
+    /// Upgrades `channel`, which has not been started and belongs to the upgrade from now on.
+    ///
+    /// - Parameters:
+    ///   - role: the initiator proposes, and is the one that dialled.
+    ///   - expectedRemote: who the far end must be; nil for anybody.
+    ///   - completion: called once, on the loop, not before this returns. After a failure the channel is closed.
+    @discardableResult
+    public func upgrade(
+        _ channel: any Channel, _ role: MuxerRole, expectedRemote: PeerID? = nil,
+        completion: @escaping (Result<UpgradedConnection, UpgradeError>) -> Void
+    ) -> Upgrade {
+        fatalError("under construction")
+    }
+}
+
+/// An upgrade that is under way.
+public final class Upgrade {
+    /// Gives up: the channel is closed, and the completion hears ``UpgradeError/cancelled``. Harmless when the upgrade is over.
+    public func cancel() {}
+
+    /// What there is so far.
+    public private(set) var report = UpgradeReport()
+}
