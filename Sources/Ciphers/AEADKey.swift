@@ -85,44 +85,41 @@ import Glibc
 
     // MARK: Sealing
 
-    /// Encrypts the next `byteCount` unwritten bytes of `gather` into `block` at `offset`, with the tag behind them, and advances the gather.
+    /// Encrypts the next `byteCount` unwritten bytes of `gather` behind `cursor` into `block` at `offset`, with the tag behind them, and moves the cursor.
     public func seal(
-        _ gather: inout Gather, byteCount: Int, nonce: AEADNonce, authenticating associated: RawSpan, into block: Block, at offset: Int
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteCount: Int, nonce: AEADNonce, authenticating associated: RawSpan,
+        into block: Block, at offset: Int
     ) throws(CipherError) {
-        try seal(&gather, byteCount, followedBy: nil, nonce, associated, block, offset)
+        try seal(&gather, &cursor, byteCount, followedBy: nil, nonce, associated, block, offset)
     }
 
     /// The same with one byte more behind those of the gather, encrypted as they are.
     public func seal(
-        _ gather: inout Gather, byteCount: Int, followedBy last: UInt8, nonce: AEADNonce, authenticating associated: RawSpan, into block: Block,
-        at offset: Int
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteCount: Int, followedBy last: UInt8, nonce: AEADNonce,
+        authenticating associated: RawSpan, into block: Block, at offset: Int
     ) throws(CipherError) {
-        try seal(&gather, byteCount, followedBy: last, nonce, associated, block, offset)
+        try seal(&gather, &cursor, byteCount, followedBy: last, nonce, associated, block, offset)
     }
 
     private func seal(
-        _ gather: inout Gather, _ byteCount: Int, followedBy last: UInt8?, _ nonce: AEADNonce, _ associated: RawSpan, _ block: Block, _ offset: Int
+        _ gather: inout Gather, _ cursor: inout Gather.Cursor, _ byteCount: Int, followedBy last: UInt8?, _ nonce: AEADNonce,
+        _ associated: RawSpan, _ block: Block, _ offset: Int
     ) throws(CipherError) {
-        precondition(byteCount <= gather.byteCount, "sealing more than there is")
         let length = last == nil ? byteCount : byteCount + 1
         let range = offset..<offset + length + Self.tagByteCount
         let isSealed = unsafe block.withUnsafeMutableBytes(range) { target in
             guard let output = unsafe target.baseAddress?.assumingMemoryBound(to: UInt8.self), begin(nonce, sealing: true, associated) else { return false }
             var done = 0
-            let isWhole = unsafe gather.withVectors { vectors in
-                for unsafe vector in unsafe vectors where done < byteCount {
-                    let length = min(unsafe vector.iov_len, byteCount - done)
-                    guard unsafe update(output + done, vector.iov_base, length) else { return false }
-                    done += length
-                }
-                return done == byteCount
+            let isWhole = unsafe gather.forEachPiece(from: &cursor, byteCount: byteCount) { piece in
+                guard unsafe update(output + done, piece.baseAddress, piece.count) else { return false }
+                done += piece.count
+                return true
             }
             guard isWhole else { return false }
             if var last, unsafe !update(output + byteCount, &last, 1) { return false }
             return unsafe finishSealing(output + length)
         }
         guard isSealed else { throw Library.failure("seal") }
-        gather.advance(by: byteCount)
     }
 
     /// Encrypts `plaintext` into `block` at `offset`, with the tag behind it.

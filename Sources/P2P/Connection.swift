@@ -1,6 +1,7 @@
 public import Bytes
 public import Muxers
 public import Reactor
+public import SecureChannels
 
 /// What the application does with a connection's streams: the callback face. All calls come on the connection's loop.
 ///
@@ -34,6 +35,7 @@ public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
     case remoteClosed(openStreams: Int)
     case muxer(MuxerError)
     case channel(ChannelError)
+    case security(SecureChannelError)
     /// This side gave up.
     case aborted
 
@@ -43,6 +45,7 @@ public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
         case .remoteClosed(let streams): "the far end closed the connection while \(streams) streams were open"
         case .muxer(let error): "the far end broke the multiplexer's protocol: \(error)"
         case .channel(let error): "\(error)"
+        case .security(let error): "the secure channel failed: \(error)"
         case .aborted: "given up by this side"
         }
     }
@@ -293,7 +296,12 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     }
 
     public func channelFailed(_ error: ChannelError) {
-        end(.channel(error))
+        end(reason(error))
+    }
+
+    private func reason(_ error: ChannelError) -> ConnectionEnd {
+        if case .notSecure = error, let failure = (channel as? SecuredChannel)?.failure { return .security(failure) }
+        return .channel(error)
     }
 
     // MARK: Sending
@@ -332,7 +340,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
             isSendPending = true
             return armTimer()
         case .failed(let error):
-            return end(.channel(error))
+            return end(reason(error))
         }
         guard !isBlocked else { return armTimer() }
         if muxer.hasOutput { wantFlush() } else { finishWhenDone() }

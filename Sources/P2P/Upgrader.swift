@@ -1,7 +1,5 @@
-import Bytes
 public import Multiformats
 public import Muxers
-import Negotiation
 public import Reactor
 public import SecureChannels
 
@@ -28,10 +26,14 @@ public struct UpgradedConnection {
 public final class Upgrader {
     public let configuration: UpgradeConfiguration
     public let loop: EventLoop
+    let security: ProtocolChoice
+    let muxers: ProtocolChoice
 
     public init(_ configuration: UpgradeConfiguration, loop: EventLoop) {
         self.configuration = configuration
         self.loop = loop
+        security = ProtocolChoice(configuration.security.map(\.protocolID))
+        muxers = ProtocolChoice(configuration.muxers.map(\.protocolID))
     }
 
     /// Upgrades `channel`, which has not been started and belongs to the upgrade from now on.
@@ -39,21 +41,14 @@ public final class Upgrader {
     /// - Parameters:
     ///   - role: the initiator proposes, and is the one that dialled.
     ///   - expectedRemote: who the far end must be; nil for anybody.
-    ///   - completion: called once, on the loop, not before this returns. After a failure the channel is closed.
+    ///   - completion: called once, on the loop. After a failure the channel is closed.
     @discardableResult
     public func upgrade(
         _ channel: any Channel, _ role: MuxerRole, expectedRemote: PeerID? = nil,
         completion: @escaping (Result<UpgradedConnection, UpgradeError>) -> Void
     ) -> Upgrade {
-        fatalError("under construction")
+        let upgrade = Upgrade(self, RawPort(channel, loop: loop), role, expectedRemote: expectedRemote, completion: completion)
+        upgrade.begin()
+        return upgrade
     }
-}
-
-/// An upgrade that is under way.
-public final class Upgrade {
-    /// Gives up: the channel is closed, and the completion hears ``UpgradeError/cancelled``. Harmless when the upgrade is over.
-    public func cancel() {}
-
-    /// What there is so far.
-    public private(set) var report = UpgradeReport()
 }

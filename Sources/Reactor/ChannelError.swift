@@ -29,6 +29,8 @@ public enum ChannelError: Error, Equatable, Sendable, CustomStringConvertible {
     case closed
     /// The event loop was stopped.
     case loopStopped
+    /// A layer above, that makes the channel secure, gave it up; the layer knows why.
+    case notSecure(by: Origin)
     /// Anything else the kernel said.
     case kernel(Errno)
 
@@ -57,6 +59,7 @@ public enum ChannelError: Error, Equatable, Sendable, CustomStringConvertible {
         case .refused, .timedOut, .reset: .remote
         case .addressInUse, .addressNotAvailable, .permissionDenied, .noSuchPath, .descriptorLimit, .closed, .loopStopped: .local
         case .unreachable, .kernel: .kernel
+        case .notSecure(let origin): origin
         }
     }
 
@@ -73,6 +76,7 @@ public enum ChannelError: Error, Equatable, Sendable, CustomStringConvertible {
         case .descriptorLimit: "no descriptor left: raise the limit with ulimit -n"
         case .closed: "the channel is closed"
         case .loopStopped: "the event loop was stopped"
+        case .notSecure: "the secure channel was given up"
         case .kernel(let error): error.description
         }
     }

@@ -8,7 +8,7 @@ public import Multiformats
 ///
 /// 1. ``start()`` once. After it and after every other call: write what ``takeOutput()`` gives, before anything sealed later.
 /// 2. Bytes came in: ``open(_:_:into:)``, which takes all of them, handshake and records alike; then handle what was opened, in order.
-/// 3. Once ``isEstablished``: look at ``remote``, and ``seal(_:into:at:)`` whenever there is something to send. What was sealed must be written, whole and in
+/// 3. Once ``isEstablished``: look at ``remote``, and ``seal(_:from:byteLimit:into:at:)`` whenever there is something to send. What was sealed must be written, whole and in
 ///    order: it cannot be taken back.
 /// 4. The far end stopped sending: ``receiveEnd()`` says whether it was allowed to. This side stops: write what ``close()`` gives.
 ///
@@ -40,11 +40,14 @@ public protocol SecureChannel: AnyObject {
     /// - Throws: when that cuts the handshake or a record, or when the protocol has a farewell and none came.
     func receiveEnd() throws(SecureChannelError)
 
-    /// Seals as many of the unwritten bytes of `gather` as fit into `block` from `offset` on, and advances the gather by them.
+    /// Seals up to `byteLimit` of the unwritten bytes of `gather` behind `cursor`, as many as fit into `block` from `offset` on, and moves the cursor behind
+    /// them. The gather itself stays as it is: its owner advances it when it hears how much was taken.
     ///
-    /// Must not be called before ``isEstablished``. Returns how many bytes of the block are now to be written: 0 when the gather is empty or not
+    /// Must not be called before ``isEstablished``. Returns how many bytes of the block are now to be written: 0 when nothing is left or not
     /// one byte fits. A block with room for ``SecureChannelLimits/blockBytesMin`` always takes something.
-    func seal(_ gather: inout Gather, into block: Block, at offset: Int) throws(SecureChannelError) -> Int
+    func seal(
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteLimit: Int, into block: Block, at offset: Int
+    ) throws(SecureChannelError) -> Int
 
     /// Ends the sending side: gives the protocol's farewell, to be written last; empty where there is none.
     func close() -> [UInt8]
@@ -52,7 +55,7 @@ public protocol SecureChannel: AnyObject {
     /// Whether the handshake is done and the far end is who it claims to be.
     var isEstablished: Bool { get }
 
-    /// Whether bytes pass unchanged from now on: an owner may then leave ``open(_:_:into:)`` and ``seal(_:into:at:)`` out and save a copy. What goes around the
+    /// Whether bytes pass unchanged from now on: an owner may then leave ``open(_:_:into:)`` and ``seal(_:from:byteLimit:into:at:)`` out and save a copy. What goes around the
     /// channel is not in its ``counters``.
     var isTransparent: Bool { get }
 
@@ -68,6 +71,14 @@ public protocol SecureChannel: AnyObject {
 extension SecureChannel {
     public var isTransparent: Bool { false }
     public func close() -> [UInt8] { [] }
+
+    /// Seals as much of `gather` as fits into `block` from `offset` on, and advances the gather by it: for one who owns both.
+    public func seal(_ gather: inout Gather, into block: Block, at offset: Int) throws(SecureChannelError) -> Int {
+        var cursor = Gather.Cursor()
+        let byteCount = try seal(&gather, from: &cursor, byteLimit: .max, into: block, at: offset)
+        gather.advance(by: cursor.byteCount)
+        return byteCount
+    }
 }
 
 /// Which end of a connection a channel is: the one that dialled speaks first.

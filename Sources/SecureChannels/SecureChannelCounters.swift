@@ -1,6 +1,6 @@
 /// Every byte that a channel put on or took from the connection, by what it was for.
 ///
-/// Invariant: `totalBytes` of a direction is exactly what ``SecureChannel/takeOutput()``, ``SecureChannel/seal(_:into:at:)`` and ``SecureChannel/close()`` gave, or
+/// Invariant: `totalBytes` of a direction is exactly what ``SecureChannel/takeOutput()``, ``SecureChannel/seal(_:from:byteLimit:into:at:)`` and ``SecureChannel/close()`` gave, or
 /// what ``SecureChannel/open(_:_:into:)`` took.
 public struct SecureChannelCounters: Equatable, Sendable {
     public struct Direction: Equatable, Sendable {

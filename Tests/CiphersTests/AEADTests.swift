@@ -78,9 +78,11 @@ import TestSupport
             let offset = random.int(0...100)
             let block = Block(capacity: offset + expected.count + random.int(0...50))
             var gather = gathered(plaintext, &random)
-            try aead.seal(&gather, byteCount: plaintext.count, nonce: nonce, authenticating: associated.rawSpan, into: block, at: offset)
-            let isEmptied = gather.isEmpty
-            #expect(isEmptied)
+            var cursor = Gather.Cursor()
+            try aead.seal(
+                &gather, from: &cursor, byteCount: plaintext.count, nonce: nonce, authenticating: associated.rawSpan, into: block, at: offset)
+            let (read, left) = (cursor.byteCount, gather.byteCount)
+            #expect(read == plaintext.count && left == plaintext.count)
             let range = offset..<offset + expected.count
             #expect(block.bytes(range).array() == expected)
 

@@ -58,14 +58,16 @@ import COpenSSL
         header[4] = UInt8(truncatingIfNeeded: encrypted)
     }
 
-    /// Puts a record with the next `byteCount` bytes of `gather` into `block` at `offset`, and advances the gather. The record has
+    /// Puts a record with the next `byteCount` bytes of `gather` behind `cursor` into `block` at `offset`, and moves the cursor. The record has
     /// `byteCount` + ``overheadByteCount`` bytes.
-    public mutating func seal(_ gather: inout Gather, byteCount: Int, into block: Block, at offset: Int) throws(CipherError) {
+    public mutating func seal(
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteCount: Int, into block: Block, at offset: Int
+    ) throws(CipherError) {
         setLength(byteCount + 1 + AEADKey.tagByteCount)
         block.copy(header.rawSpan, at: offset)
         try key.seal(
-            &gather, byteCount: byteCount, followedBy: TLSContentType.applicationData.rawValue, nonce: nonce, authenticating: header.rawSpan,
-            into: block, at: offset + Self.headerByteCount)
+            &gather, from: &cursor, byteCount: byteCount, followedBy: TLSContentType.applicationData.rawValue, nonce: nonce,
+            authenticating: header.rawSpan, into: block, at: offset + Self.headerByteCount)
         recordNumber += 1
     }
 

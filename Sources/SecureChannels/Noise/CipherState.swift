@@ -48,11 +48,13 @@ struct CipherState: ~Copyable {
 
     // MARK: Transport messages
 
-    /// Encrypts the next `byteCount` bytes of `gather` into `block` at `offset`, with the tag behind them.
-    mutating func seal(_ gather: inout Gather, byteCount: Int, into block: Block, at offset: Int) throws(SecureChannelError) {
+    /// Encrypts the next `byteCount` bytes of `gather` behind `cursor` into `block` at `offset`, with the tag behind them.
+    mutating func seal(
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteCount: Int, into block: Block, at offset: Int
+    ) throws(SecureChannelError) {
         let nonce = try takeNonce()
         do {
-            try key.seal(&gather, byteCount: byteCount, nonce: nonce, authenticating: RawSpan(), into: block, at: offset)
+            try key.seal(&gather, from: &cursor, byteCount: byteCount, nonce: nonce, authenticating: RawSpan(), into: block, at: offset)
         } catch {
             throw .library(error)
         }

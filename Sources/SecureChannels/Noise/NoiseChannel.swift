@@ -113,11 +113,13 @@ public final class NoiseChannel: SecureChannel {
         guard !transport.isWithinRecord else { throw fail(.endedInRecord) }
     }
 
-    public func seal(_ gather: inout Gather, into block: Block, at offset: Int) throws(SecureChannelError) -> Int {
+    public func seal(
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteLimit: Int, into block: Block, at offset: Int
+    ) throws(SecureChannelError) -> Int {
         if case .failed(let error) = state { throw error }
         guard let transport else { preconditionFailure("sealing before the handshake is done") }
         do {
-            return try transport.seal(&gather, into: block, at: offset)
+            return try transport.seal(&gather, from: &cursor, byteLimit: byteLimit, into: block, at: offset)
         } catch {
             throw fail(error)
         }

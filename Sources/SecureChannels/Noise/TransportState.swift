@@ -73,19 +73,22 @@ final class TransportState {
 
     // MARK: Sealing
 
-    func seal(_ gather: inout Gather, into block: Block, at offset: Int) throws(SecureChannelError) -> Int {
+    func seal(
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteLimit: Int, into block: Block, at offset: Int
+    ) throws(SecureChannelError) -> Int {
         var position = offset
-        while !gather.isEmpty {
+        let last = cursor.byteCount + min(byteLimit, gather.byteCount - cursor.byteCount)
+        while cursor.byteCount < last {
             let room = block.capacity - position - Self.overheadByteCount
             guard room > 0 else { break }
-            let waiting = gather.byteCount
+            let waiting = last - cursor.byteCount
             let count = min(waiting, Self.payloadByteCountMax, room)
             // What does not fit goes into the next block rather than into a crumb of a record at the end of this one.
             if count < waiting, count == room, count < SecureChannelLimits.recordPayloadBytesMin, position > offset { break }
             let length = count + AEADKey.tagByteCount
             block.setByte(UInt8(truncatingIfNeeded: length >> 8), at: position)
             block.setByte(UInt8(truncatingIfNeeded: length), at: position + 1)
-            try hot.value.sending.seal(&gather, byteCount: count, into: block, at: position + Self.headerByteCount)
+            try hot.value.sending.seal(&gather, from: &cursor, byteCount: count, into: block, at: position + Self.headerByteCount)
             hot.value.sent.payloadBytes += UInt64(count)
             hot.value.sent.recordOverheadBytes += UInt64(Self.overheadByteCount)
             hot.value.sent.records += 1

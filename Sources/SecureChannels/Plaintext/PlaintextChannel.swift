@@ -84,11 +84,12 @@ public final class PlaintextChannel: SecureChannel {
         }
     }
 
-    public func seal(_ gather: inout Gather, into block: Block, at offset: Int) throws(SecureChannelError) -> Int {
+    public func seal(
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteLimit: Int, into block: Block, at offset: Int
+    ) throws(SecureChannelError) -> Int {
         if case .failed(let error) = state { throw error }
         precondition(isEstablished, "sealing before the handshake is done")
-        let byteCount = gather.copyBytes(into: block, at: offset)
-        gather.advance(by: byteCount)
+        let byteCount = gather.copyBytes(from: &cursor, byteLimit: byteLimit, into: block, at: offset)
         counters.sent.payloadBytes += UInt64(byteCount)
         if byteCount > 0 { counters.sent.records += 1 }
         counters.bytesCopied += UInt64(byteCount)

@@ -124,10 +124,12 @@ public final class TLSChannel: SecureChannel {
         guard records.hasHeardFarewell else { throw fail(.tls(.endedWithoutFarewell)) }
     }
 
-    public func seal(_ gather: inout Gather, into block: Block, at offset: Int) throws(SecureChannelError) -> Int {
+    public func seal(
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteLimit: Int, into block: Block, at offset: Int
+    ) throws(SecureChannelError) -> Int {
         if case .failed(let error) = state { throw error }
         guard let records else { preconditionFailure("sealing before the handshake is done") }
-        do { return try records.seal(&gather, into: block, at: offset) } catch { throw fail(.library(error)) }
+        do { return try records.seal(&gather, from: &cursor, byteLimit: byteLimit, into: block, at: offset) } catch { throw fail(.library(error)) }
     }
 
     /// The record with `close_notify`; empty before the handshake is done, after a failure and the second time.

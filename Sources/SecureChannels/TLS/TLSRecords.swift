@@ -90,15 +90,18 @@ final class TLSRecords {
 
     // MARK: Sealing
 
-    func seal(_ gather: inout Gather, into block: Block, at offset: Int) throws(CipherError) -> Int {
+    func seal(
+        _ gather: inout Gather, from cursor: inout Gather.Cursor, byteLimit: Int, into block: Block, at offset: Int
+    ) throws(CipherError) -> Int {
         precondition(!hot.value.hasSaidFarewell, "sealing after the farewell")
         var position = offset
-        while !gather.isEmpty {
+        let last = cursor.byteCount + min(byteLimit, gather.byteCount - cursor.byteCount)
+        while cursor.byteCount < last {
             let isRenewalDue = hot.value.sending.recordNumber >= hot.value.recordsPerKeyMax
             let renewalBytes = isRenewalDue ? Self.renewalByteCount : 0
             let room = block.capacity - position - TLSTrafficKey.overheadByteCount - renewalBytes
             guard room > 0 else { break }
-            let waiting = gather.byteCount
+            let waiting = last - cursor.byteCount
             let count = min(waiting, contentBytesMax, room)
             // What does not fit goes into the next block rather than into a crumb of a record at the end of this one.
             if count < waiting, count == room, count < SecureChannelLimits.recordPayloadBytesMin, position > offset { break }
@@ -107,7 +110,7 @@ final class TLSRecords {
                 block.copy(renewal.rawSpan, at: position)
                 position += renewal.count
             }
-            try hot.value.sending.seal(&gather, byteCount: count, into: block, at: position)
+            try hot.value.sending.seal(&gather, from: &cursor, byteCount: count, into: block, at: position)
             hot.value.sent.payloadBytes += UInt64(count)
             hot.value.sent.recordOverheadBytes += UInt64(TLSTrafficKey.overheadByteCount)
             hot.value.sent.records += 1
