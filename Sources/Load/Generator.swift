@@ -84,8 +84,8 @@ public final class Generator: Sendable {
 
     private func controlAddress() throws -> SocketAddress {
         switch server {
-        case .address(let address): try SocketAddress(address)
-        case .responder(let responder): try SocketAddress(responder.address)
+        case .address(let address): try SocketAddress(ofRun: address)
+        case .responder(let responder): try SocketAddress(ofRun: responder.address)
         }
     }
 }

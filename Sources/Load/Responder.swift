@@ -26,7 +26,7 @@ public final class Responder: Sendable {
     public static func start(
         loops: [EventLoop], address: Multiaddr, limits: RunLimits = RunLimits(), note: @escaping @Sendable (String) -> Void = { _ in }
     ) async throws -> Responder {
-        var target = try SocketAddress(address)
+        var target = try SocketAddress(ofRun: address)
         if case .unix = target, loops.count > 1 {
             throw ScenarioError.contradiction("a Unix socket has one listener: use one thread")
         }

@@ -251,7 +251,7 @@ extension Scenario {
         if stack.transport == .memory {
             throw .contradiction("memory connects within one process: it has no server to dial, and --target does not go with it")
         }
-        let isUnix = try SocketAddress(target).port == nil
+        let isUnix = try SocketAddress(ofRun: target).port == nil
         guard isUnix == (stack.transport == .unix) else {
             throw .contradiction(
                 "the target \(target) is \(isUnix ? "a" : "no") Unix socket and the subject's transport is \(stack.transport.rawValue): let them be the same")

@@ -1,0 +1,155 @@
+public import Ciphers
+public import Kernel
+public import Multiformats
+public import Muxers
+public import Negotiation
+public import Reactor
+
+/// Why something that a ``Host``, one of its connections or one of its streams was asked to do does not happen. ``origin`` says who caused it.
+public enum HostError: Error, Sendable {
+    public enum Origin: Sendable {
+        case local, remote, kernel
+    }
+
+    // What was asked.
+    /// No transport of the host's knows such an address.
+    case unsupportedAddress(Multiaddr)
+    /// The path of a Unix socket is longer than the kernel takes.
+    case pathTooLong(Multiaddr, byteCount: Int, limitBytes: Int)
+    /// There is a listener in this process at the address already.
+    case memoryAddressInUse(Multiaddr)
+    /// Nobody in this process listens at the address.
+    case noMemoryListener(Multiaddr)
+    /// No connection to the peer, and no address to make one.
+    case notConnected(PeerID)
+    case cannotDialSelf
+    /// ``Host/close()`` was called.
+    case hostClosed
+    case tooManyConnections(limit: Int)
+    case tooManyHandshakes(limit: Int)
+    case tooManyStreams(limit: Int)
+    case tooManyWaitingOpens(limit: Int)
+    /// The task that used the stream was cancelled, and the stream reset.
+    case cancelled
+    /// This side has finished or reset the stream, and cannot write to it or read from it.
+    case streamClosed
+
+    // Keys in files.
+    case keyFile(path: String, Errno)
+    case malformedKey(path: String, MultiformatError)
+    /// Others than the owner may read the file.
+    case keyFileNotPrivate(path: String, mode: UInt32)
+    case key(CipherError)
+
+    // Connections.
+    case channel(ChannelError)
+    case upgrade(UpgradeError)
+    /// The far end of a dialled address is somebody else.
+    case wrongPeer(expected: PeerID, actual: PeerID)
+    case connectionEnded(ConnectionEnd)
+
+    // Streams.
+    case muxer(MuxerError)
+    case negotiation(NegotiationError)
+    case negotiationTimedOut(afterNanoseconds: UInt64)
+    /// The far end reset the stream.
+    case streamReset(code: UInt32)
+    /// The far end finished in the middle of something.
+    case streamEndedEarly(byteCount: Int, expected: Int)
+
+    // Protocols of libp2p's own.
+    case identifyTooLarge(limitBytes: Int)
+    case malformedIdentify(MultiformatError)
+    /// The public key in the far end's description of itself is not that of the connection.
+    case identifyOfAnotherPeer(claimed: PeerID, actual: PeerID)
+    case wrongPong
+    case timedOut(afterNanoseconds: UInt64)
+
+    public var origin: Origin {
+        switch self {
+        case .unsupportedAddress, .pathTooLong, .memoryAddressInUse, .noMemoryListener, .notConnected, .cannotDialSelf, .hostClosed, .tooManyConnections,
+            .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .cancelled, .streamClosed, .malformedKey, .keyFileNotPrivate, .key:
+            .local
+        case .keyFile: .kernel
+        case .channel(let error): Origin(error.origin)
+        case .upgrade(let error): Origin(error)
+        case .muxer(let error): error.origin == .local ? .local : .remote
+        case .negotiation(let error): error.origin == .local ? .local : .remote
+        case .connectionEnded(let end): Origin(end)
+        case .wrongPeer, .negotiationTimedOut, .streamReset, .streamEndedEarly, .identifyTooLarge, .malformedIdentify, .identifyOfAnotherPeer, .wrongPong,
+            .timedOut:
+            .remote
+        }
+    }
+}
+
+extension HostError.Origin {
+    init(_ origin: ChannelError.Origin) {
+        self =
+            switch origin {
+            case .local: .local
+            case .remote: .remote
+            case .kernel: .kernel
+            }
+    }
+
+    init(_ end: ConnectionEnd) {
+        self =
+            switch end {
+            case .orderly, .remoteClosed: .remote
+            case .aborted: .local
+            case .muxer(let error): error.origin == .local ? .local : .remote
+            case .channel(let error): .init(error.origin)
+            }
+    }
+}
+
+extension HostError: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .unsupportedAddress(let address):
+            "'\(address)' is not an address to listen on or dial; use /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH"
+        case .pathTooLong(let address, let byteCount, let limit):
+            "'\(address)' cannot be a Unix socket: its path has \(byteCount) bytes and the kernel takes \(limit); use a shorter one"
+        case .memoryAddressInUse(let address): "somebody in this process listens on \(address) already"
+        case .noMemoryListener(let address): "nobody in this process listens on \(address)"
+        case .notConnected(let peer): "there is no connection to \(peer); connect to an address of it first"
+        case .cannotDialSelf: "the address is this host's own"
+        case .hostClosed: "the host is closed"
+        case .tooManyConnections(let limit): "the host has \(limit) connections already, as many as it may"
+        case .tooManyHandshakes(let limit): "the host has \(limit) handshakes under way, as many as it may"
+        case .tooManyStreams(let limit): "the connection has \(limit) streams already, as many as it may"
+        case .tooManyWaitingOpens(let limit): "\(limit) streams wait already for the far end to acknowledge others"
+        case .cancelled: "the task was cancelled, and the stream reset"
+        case .streamClosed: "this side has ended the stream"
+        case .keyFile(let path, let error): "the key file '\(path)' cannot be used: \(error)"
+        case .malformedKey(let path, let error): "the file '\(path)' holds no private key of libp2p's: \(error)"
+        case .keyFileNotPrivate(let path, let mode):
+            "others may read the key file '\(path)' (its mode is \(String(mode, radix: 8))): run chmod 600 on it"
+        case .key(let error): "\(error)"
+        default: farEndDescription
+        }
+    }
+
+    private var farEndDescription: String {
+        switch self {
+        case .channel(let error): "\(error)"
+        case .upgrade(let error): "\(error)"
+        case .wrongPeer(let expected, let actual): "the far end is \(actual), not \(expected)"
+        case .connectionEnded(let end): "the connection is over: \(end)"
+        case .muxer(let error): "\(error)"
+        case .negotiation(let error): "\(error)"
+        case .negotiationTimedOut(let nanoseconds): "no protocol was agreed on within \(Self.seconds(nanoseconds))"
+        case .streamReset(let code): "the far end reset the stream (code \(code))"
+        case .streamEndedEarly(let byteCount, let expected): "the far end finished the stream after \(byteCount) bytes of \(expected)"
+        case .identifyTooLarge(let limit): "the far end describes itself in more than \(limit) bytes"
+        case .malformedIdentify(let error): "the far end's description of itself is malformed: \(error)"
+        case .identifyOfAnotherPeer(let claimed, let actual): "the far end is \(actual) and describes itself as \(claimed)"
+        case .wrongPong: "the far end answered a ping with other bytes"
+        case .timedOut(let nanoseconds): "no answer within \(Self.seconds(nanoseconds))"
+        default: ""
+        }
+    }
+
+    private static func seconds(_ nanoseconds: UInt64) -> String { "\(Double(nanoseconds / 1_000_000) / 1000) s" }
+}

@@ -1,0 +1,207 @@
+public import Bytes
+public import Multiformats
+import Muxers
+import Negotiation
+
+/// A stream whose bytes go to a handler of its protocol, behind the negotiation that found it out.
+///
+/// ```
+///   far end opens ──▶ answering ──agreed──▶ open ──both finished──▶ ended
+///                                            ▲  │
+///   this end opens ─▶ proposing ───agreed────┘  └──reset, connection over, time-out──▶ ended
+/// ```
+///
+/// With a single proposal the handler starts at once, and what it sends goes out behind the proposal without waiting (`NegotiationDialer.Settling.atOnce`);
+/// the answer is looked at when it comes, ahead of any other byte.
+///
+/// Invariant: while a machine is there no received byte has gone to the handler, and none that the machine left was dropped; the handler hears nothing before
+/// ``StreamProtocolHandler/streamStarted(_:)`` and nothing after ``StreamProtocolHandler/streamEnded(_:_:)``. All on the loop.
+public final class RoutedStream {
+    public let connection: Connection
+    public let direction: Direction
+    let handle: StreamHandle
+    /// Nil once ended.
+    private var router: StreamRouter?
+    /// The connection as the host knows it.
+    public let peer: PeerConnection
+    /// What is spoken; meaningful once the handler has started.
+    public private(set) var protocolID: ProtocolID?
+    private var listener: NegotiationListener?
+    private var dialer: NegotiationDialer?
+    private var services: ServiceTable?
+    private var handler: (any StreamProtocolHandler)?
+    private var hasStarted = false
+    public private(set) var isEnded = false
+    public private(set) var hasFinishedSending = false
+    public private(set) var hasReceivedEnd = false
+    /// Kept by the router.
+    var isInNegotiation = false
+
+    /// A stream that the far end opened.
+    init(answering handle: StreamHandle, _ services: ServiceTable, router: StreamRouter) {
+        self.handle = handle
+        self.router = router
+        connection = router.connection
+        peer = router.peer
+        direction = .inbound
+        self.services = services
+        listener = NegotiationListener(services.protocols)
+    }
+
+    /// A stream that this end opened.
+    init(proposing handle: StreamHandle, _ proposals: ProtocolProposals, handler: any StreamProtocolHandler, router: StreamRouter) {
+        self.handle = handle
+        self.router = router
+        connection = router.connection
+        peer = router.peer
+        direction = .outbound
+        self.handler = handler
+        dialer = NegotiationDialer(proposals, settling: proposals.ids.count == 1 ? .atOnce : .whenConfirmed)
+        if proposals.ids.count == 1 { protocolID = proposals.ids[0] }
+    }
+
+    var isNegotiating: Bool { (listener != nil || dialer != nil) && !isEnded }
+
+    /// Sends the proposal, and starts the handler if it need not wait.
+    func propose() {
+        guard let flight = dialer?.start() else { return }
+        transmit(flight)
+        if dialer?.isSettled == true { started() }
+    }
+
+    // MARK: Calls of the handler
+
+    /// Queues a message and returns the bytes now queued, see ``Connection/send(_:on:)``.
+    ///
+    /// - Throws: ``HostError/streamClosed`` or ``HostError/muxer(_:)``.
+    @discardableResult
+    public func send(_ payload: consuming Slice) throws(HostError) -> Int {
+        guard !isEnded, !hasFinishedSending else { throw .streamClosed }
+        do {
+            return try connection.send(payload, on: handle)
+        } catch {
+            throw .muxer(error)
+        }
+    }
+
+    /// Ends this side behind what is queued (half-close). Harmless when it is over already.
+    public func finish() {
+        guard !isEnded, !hasFinishedSending else { return }
+        hasFinishedSending = true
+        try? connection.finish(handle)
+    }
+
+    /// Ends the stream at once in both directions; the handler hears of it before this returns.
+    public func reset(code: UInt32 = 0) { reset(.failed(.streamClosed), code: code) }
+
+    func reset(_ end: StreamEnd, code: UInt32 = 0) {
+        guard !isEnded else { return }
+        connection.reset(handle, code: code)
+        ended(end)
+    }
+
+    /// Gives back received bytes as credit.
+    public func consume(byteCount: Int) {
+        if !isEnded, byteCount > 0 { connection.consume(handle, byteCount: byteCount) }
+    }
+
+    // MARK: What the router tells
+
+    func received(_ block: Block, _ range: Range<Int>) -> Int {
+        var offset = range.lowerBound
+        if isNegotiating {
+            do throws(NegotiationError) {
+                try negotiate(block, &offset, upTo: range.upperBound)
+            } catch {
+                reset(.failed(.negotiation(error)))
+            }
+        }
+        let taken = offset - range.lowerBound
+        guard !isEnded, offset < range.upperBound, let handler else { return isEnded ? range.count : taken }
+        return taken + handler.streamReceived(self, block, offset..<range.upperBound)
+    }
+
+    /// Feeds the machine until it agrees or has taken everything.
+    private func negotiate(_ block: Block, _ offset: inout Int, upTo end: Int) throws(NegotiationError) {
+        while offset < end, isNegotiating {
+            let bytes = block.bytes(offset..<end)
+            if listener != nil {
+                try answer(bytes, &offset)
+            } else {
+                try confirm(bytes, &offset)
+            }
+        }
+    }
+
+    private func answer(_ bytes: RawSpan, _ offset: inout Int) throws(NegotiationError) {
+        guard var machine = listener.take() else { return }
+        let before = machine.receivedBytes
+        defer { router?.negotiationBytes.received &+= machine.receivedBytes &- before }
+        let step = try machine.receive(bytes)
+        offset += step.consumedBytes
+        if let reply = step.reply { transmit(reply) }
+        guard case .agreed(let index, let id) = step.event, let services else {
+            listener = machine
+            return
+        }
+        self.services = nil
+        protocolID = id
+        router?.negotiated(self)
+        handler = router?.makeHandler(services.services[index], for: self)
+        started()
+    }
+
+    private func confirm(_ bytes: RawSpan, _ offset: inout Int) throws(NegotiationError) {
+        guard var machine = dialer.take() else { return }
+        let before = machine.receivedBytes
+        defer { router?.negotiationBytes.received &+= machine.receivedBytes &- before }
+        let step = try machine.receive(bytes)
+        offset += step.consumedBytes
+        if let reply = step.reply { transmit(reply) }
+        guard case .agreed(_, let id) = step.event else {
+            dialer = machine
+            return
+        }
+        protocolID = id
+        router?.negotiated(self)
+        if !hasStarted { started() }
+    }
+
+    private func started() {
+        hasStarted = true
+        router?.started(self)
+        handler?.streamStarted(self)
+    }
+
+    /// What the negotiation says; a stream that is gone takes nothing more, and the end that follows says so.
+    private func transmit(_ message: Slice) {
+        guard (try? connection.send(message, on: handle)) != nil else { return }
+        router?.negotiationBytes.sent &+= UInt64(message.count)
+    }
+
+    func finished() {
+        hasReceivedEnd = true
+        if listener != nil, let error = listener?.receiveEnd() { return reset(.failed(.negotiation(error))) }
+        if dialer != nil, let error = dialer?.receiveEnd() { return reset(.failed(.negotiation(error))) }
+        handler?.streamFinished(self)
+    }
+
+    func writable() { if hasStarted { handler?.streamWritable(self) } }
+
+    /// The end, whoever caused it.
+    func ended(_ end: StreamEnd) {
+        guard !isEnded else { return }
+        isEnded = true
+        let handler = self.handler
+        self.handler = nil
+        listener = nil
+        dialer = nil
+        services = nil
+        router?.forget(self)
+        router = nil
+        handler?.streamEnded(self, end)
+    }
+
+    /// Whether the handler has been told to start.
+    var isStarted: Bool { hasStarted }
+}

@@ -1,0 +1,49 @@
+public import Kernel
+public import Multiformats
+
+/// Between addresses as libp2p writes them and as the kernel takes them. What stands behind the socket's part, such as `/p2p/`, says who is there, not where.
+extension SocketAddress {
+    /// - Throws: ``HostError/unsupportedAddress(_:)`` when the address names no socket, ``HostError/pathTooLong(_:byteCount:limitBytes:)``.
+    public init(_ address: Multiaddr) throws(HostError) {
+        guard let made = SocketAddress(address.components[...]) else { throw .unsupportedAddress(address) }
+        if case .unix(let path) = made, path.utf8.count > SocketAddress.unixPathByteCountMax {
+            throw .pathTooLong(address, byteCount: path.utf8.count, limitBytes: SocketAddress.unixPathByteCountMax)
+        }
+        self = made
+    }
+
+    private init?(_ components: ArraySlice<MultiaddrComponent>) {
+        var rest = components
+        // The zone of a link-local address is the index of an interface.
+        var scope: UInt32 = 0
+        if case .ip6zone(let zone) = rest.first, case .ip6 = rest.dropFirst().first {
+            guard let index = UInt32(zone) else { return nil }
+            scope = index
+            rest.removeFirst()
+        }
+        switch (rest.popFirst(), rest.first) {
+        case (.ip4(let host), .tcp(let port)): self = .ip4(host.value, port: port)
+        case (.ip6(let host), .tcp(let port)): self = .ip6(high: host.high, low: host.low, scope: scope, port: port)
+        case (.unix(let path), nil): self = .unix(path)
+        default: return nil
+        }
+    }
+}
+
+extension Multiaddr {
+    public init(_ address: SocketAddress) {
+        switch address {
+        case .unix(let path): self.init([.unix(path)])
+        case .ip4(let host, let port): self.init([.ip4(IPv4Address(host)), .tcp(port)])
+        case .ip6(let high, let low, let scope, let port):
+            let zone: [MultiaddrComponent] = scope == 0 ? [] : [.ip6zone("\(scope)")]
+            self.init(zone + [.ip6(IPv6Address(high: high, low: low)), .tcp(port)])
+        }
+    }
+
+    /// The address without the peer ID at its end.
+    public var withoutPeerID: Multiaddr {
+        guard case .p2p = components.last, components.count > 1 else { return self }
+        return Multiaddr(Array(components.dropLast()))
+    }
+}

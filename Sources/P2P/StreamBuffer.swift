@@ -1,0 +1,222 @@
+import Bytes
+import Multiformats
+
+/// What lies between the callbacks of a stream and the tasks that read and write it: received slices, and who waits for what.
+///
+/// Invariant: a reader waits only while nothing is received and no end is known; received bytes are given back as credit when they are read; after
+/// ``abandoned()`` no slice and no stream is held. All on the loop.
+final class StreamBuffer: StreamProtocolHandler {
+    typealias ReadResult = Result<[UInt8]?, HostError>
+    typealias WriteResult = Result<Void, HostError>
+
+    private var stream: RoutedStream?
+    private let highWaterBytes: Int
+    private var received: [Slice] = []
+    private var receivedHead = 0
+    private var hasReceivedEnd = false
+    private var failure: HostError?
+    private var isEnded = false
+    /// Nobody reads any more: what arrives is dropped.
+    private var isDiscarding = false
+    private var reader: ((ReadResult) -> Void)?
+    private var readerByteCountMax = Int.max
+    private var writers: [(WriteResult) -> Void] = []
+    private var opener: ((Result<Stream, HostError>) -> Void)?
+    private let service: (@Sendable (Stream) async throws -> Void)?
+    private var task: Task<Void, Never>?
+
+    /// For a stream that the far end opens: `body` runs when the protocol is known.
+    init(_ limits: HostLimits, serving body: @escaping @Sendable (Stream) async throws -> Void) {
+        highWaterBytes = limits.sendHighWaterBytes
+        service = body
+    }
+
+    /// For a stream that this end opens.
+    init(_ limits: HostLimits, opened: @escaping (Result<Stream, HostError>) -> Void) {
+        highWaterBytes = limits.sendHighWaterBytes
+        service = nil
+        opener = opened
+    }
+
+    // MARK: Reading
+
+    var isReadReady: Bool { receivedHead < received.count || hasReceivedEnd || failure != nil || isEnded }
+
+    /// The next slice, or its first bytes; nil at the end of the stream. Only when ready.
+    func takeSlice(_ byteCountMax: Int) throws(HostError) -> Slice? {
+        guard receivedHead < received.count else {
+            if let failure { throw failure }
+            return nil
+        }
+        var slice = received[receivedHead]
+        if slice.count > byteCountMax {
+            received[receivedHead] = slice.dropFirst(byteCountMax)
+            slice = slice.prefix(byteCountMax)
+        } else {
+            receivedHead += 1
+            if receivedHead == received.count { dropReceived() }
+        }
+        stream?.consume(byteCount: slice.count)
+        return slice
+    }
+
+    private func dropReceived() {
+        received.removeAll(keepingCapacity: received.count < 64)
+        receivedHead = 0
+    }
+
+    private func takeBytes(_ byteCountMax: Int) -> ReadResult {
+        do throws(HostError) {
+            guard let slice = try takeSlice(byteCountMax) else { return .success(nil) }
+            return .success(slice.bytes.array())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Bytes now, or later through `completion`.
+    func read(_ byteCountMax: Int, _ completion: @escaping (ReadResult) -> Void) {
+        if isReadReady { return completion(takeBytes(byteCountMax)) }
+        precondition(reader == nil, "one task at a time reads a stream")
+        reader = completion
+        readerByteCountMax = byteCountMax
+    }
+
+    /// Calls `completion` once something can be read without waiting.
+    func whenReadReady(_ completion: @escaping () -> Void) {
+        if isReadReady { return completion() }
+        precondition(reader == nil, "one task at a time reads a stream")
+        readerByteCountMax = 0
+        reader = { _ in completion() }
+    }
+
+    private func wakeReader() {
+        guard let reader, isReadReady else { return }
+        self.reader = nil
+        reader(readerByteCountMax == 0 ? .success(nil) : takeBytes(readerByteCountMax))
+    }
+
+    // MARK: Writing
+
+    /// What a write found.
+    enum WriteOutcome {
+        case done
+        /// Queued, and more than enough waits: go on when there is room.
+        case full
+    }
+
+    func write(_ slice: consuming Slice) throws(HostError) -> WriteOutcome {
+        if let failure { throw failure }
+        guard let stream, !isEnded else { throw .streamClosed }
+        return try stream.send(slice) > highWaterBytes ? .full : .done
+    }
+
+    func whenWritable(_ completion: @escaping (WriteResult) -> Void) {
+        if let failure { return completion(.failure(failure)) }
+        guard !isEnded else { return completion(.failure(.streamClosed)) }
+        writers.append(completion)
+    }
+
+    func finish() throws(HostError) {
+        if let failure { throw failure }
+        stream?.finish()
+    }
+
+    func reset(_ error: HostError, code: UInt32) {
+        guard let stream, !isEnded else { return }
+        stream.reset(.failed(error), code: code)
+    }
+
+    /// Nobody will read: what has arrived and what comes is given back as credit.
+    func discard() {
+        isDiscarding = true
+        var byteCount = 0
+        while receivedHead < received.count {
+            byteCount += received[receivedHead].count
+            receivedHead += 1
+        }
+        dropReceived()
+        stream?.consume(byteCount: byteCount)
+    }
+
+    /// The last user of the stream let go of it.
+    func abandoned() {
+        if let stream, !isEnded {
+            if hasReceivedEnd && stream.hasFinishedSending { discard() } else if !stream.hasFinishedSending { reset(.streamClosed, code: 0) } else { discard() }
+        }
+        received = []
+        receivedHead = 0
+        isDiscarding = true
+        if isEnded { stream = nil }
+    }
+
+    // MARK: StreamProtocolHandler
+
+    func streamStarted(_ stream: RoutedStream) {
+        self.stream = stream
+        let face = Stream(self, stream)
+        if let opener {
+            self.opener = nil
+            return opener(.success(face))
+        }
+        guard let service else { return }
+        task = Task(executorPreference: stream.connection.loop) { await Self.serve(face, service) }
+    }
+
+    private static func serve(_ stream: Stream, _ service: @Sendable (Stream) async throws -> Void) async {
+        do {
+            try await service(stream)
+            stream.endService()
+        } catch {
+            stream.reset()
+        }
+    }
+
+    func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
+        if isDiscarding { return range.count }
+        received.append(stream.connection.keep(block, range))
+        wakeReader()
+        // What the reader took was given back already.
+        return 0
+    }
+
+    func streamFinished(_ stream: RoutedStream) {
+        hasReceivedEnd = true
+        wakeReader()
+    }
+
+    func streamWritable(_ stream: RoutedStream) {
+        let waiting = writers
+        writers = []
+        for writer in waiting { writer(.success(())) }
+    }
+
+    func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
+        isEnded = true
+        self.stream = nil
+        if case .failed(let error) = end {
+            failure = error
+            // A reset takes what was not read with it.
+            dropReceived()
+        }
+        if let opener {
+            self.opener = nil
+            opener(.failure(failure ?? .streamClosed))
+        }
+        wakeReader()
+        let waiting = writers
+        writers = []
+        for writer in waiting { writer(failure.map { .failure($0) } ?? .success(())) }
+        if case .failed(.connectionEnded) = end { task?.cancel() }
+        if case .failed(.hostClosed) = end { task?.cancel() }
+        task = nil
+    }
+
+    func openFailed(_ error: HostError) {
+        failure = error
+        isEnded = true
+        let opener = self.opener
+        self.opener = nil
+        opener?(.failure(error))
+    }
+}
