@@ -57,7 +57,7 @@ let package = Package(
         house("SecureChannels", ["Bytes", "Ciphers", "Multiformats"]),
         house("Reactor", ["Bytes", "Kernel"]),
         // Floor 3
-        house("P2P", ["Bytes", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"]),
+        house("P2P", ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"]),
         house("Gauge", ["Bytes", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         // Floor 4
         house("Load", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "P2P", "Gauge"]),

@@ -4,6 +4,7 @@ public import Multiformats
 public import Muxers
 public import Negotiation
 public import Reactor
+public import SecureChannels
 
 /// Why something that a ``Host``, one of its connections or one of its streams was asked to do does not happen. ``origin`` says who caused it.
 public enum HostError: Error, Sendable {
@@ -40,6 +41,8 @@ public enum HostError: Error, Sendable {
     /// Others than the owner may read the file.
     case keyFileNotPrivate(path: String, mode: UInt32)
     case key(CipherError)
+    /// The keys of secure channels could not be made.
+    case security(SecureChannelError)
 
     // Connections.
     case channel(ChannelError)
@@ -68,11 +71,12 @@ public enum HostError: Error, Sendable {
     public var origin: Origin {
         switch self {
         case .unsupportedAddress, .pathTooLong, .memoryAddressInUse, .noMemoryListener, .notConnected, .cannotDialSelf, .hostClosed, .tooManyConnections,
-            .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .cancelled, .streamClosed, .malformedKey, .keyFileNotPrivate, .key:
+            .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .cancelled, .streamClosed, .malformedKey, .keyFileNotPrivate, .key,
+            .security:
             .local
         case .keyFile: .kernel
         case .channel(let error): Origin(error.origin)
-        case .upgrade(let error): Origin(error)
+        case .upgrade(let error): Origin(error.origin)
         case .muxer(let error): error.origin == .local ? .local : .remote
         case .negotiation(let error): error.origin == .local ? .local : .remote
         case .connectionEnded(let end): Origin(end)
@@ -85,6 +89,15 @@ public enum HostError: Error, Sendable {
 
 extension HostError.Origin {
     init(_ origin: ChannelError.Origin) {
+        self =
+            switch origin {
+            case .local: .local
+            case .remote: .remote
+            case .kernel: .kernel
+            }
+    }
+
+    init(_ origin: UpgradeError.Origin) {
         self =
             switch origin {
             case .local: .local
@@ -127,6 +140,7 @@ extension HostError: CustomStringConvertible {
         case .keyFileNotPrivate(let path, let mode):
             "others may read the key file '\(path)' (its mode is \(String(mode, radix: 8))): run chmod 600 on it"
         case .key(let error): "\(error)"
+        case .security(let error): "\(error)"
         default: farEndDescription
         }
     }

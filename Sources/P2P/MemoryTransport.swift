@@ -1,127 +1,69 @@
-public import Bytes
-public import Kernel
+import Kernel
+public import Multiformats
 public import Reactor
 
-/// A pair of channels inside one event loop, with no kernel between them: what a multiplexer costs by itself.
+/// Connections within this process, with no kernel between: `/memory/N`. Both ends are on the listener's loop. `/memory/0` gets a free number.
 ///
-/// Bytes that one end sends are copied into a block and handed to the other end in the next turn of the loop. A channel takes at most
-/// ``bufferBytesMax`` that the other end has not been given yet, so a sender meets back-pressure as it would on a socket.
-public final class MemoryChannel: Channel, TurnEndHandler {
-    /// About what the kernel keeps for a loopback connection with bounded buffers.
-    public static let bufferBytesMax = 512 << 10
-    /// How long to wait when the pool has no block to carry bytes in: nobody tells when one comes back.
-    static let poolRetryNanoseconds: UInt64 = 100_000
+/// Invariant: a number in the directory is a listener's that was not closed.
+public struct MemoryTransport: Transport {
+    /// Who listens, in this process.
+    private static let directory = Directory()
 
-    private let loop: EventLoop
-    private weak var peer: MemoryChannel?
-    private var handler: (any ChannelHandler)?
-    private var inbox: [(block: Block, byteCount: Int)] = []
-    private var inboxBytes = 0
-    private var peerHasEnded = false
-    private var isScheduled = false
-    private var isPaused = false
-    private var isClosed = false
-    private var hasToldEnd = false
-    private var isBlocked = false
-    public private(set) var bytesSent: UInt64 = 0
-    public private(set) var bytesReceived: UInt64 = 0
-
-    private init(loop: EventLoop) {
-        self.loop = loop
-    }
-
-    /// Two ends of one connection.
-    public static func pair(on loop: EventLoop) -> (MemoryChannel, MemoryChannel) {
-        let (one, other) = (MemoryChannel(loop: loop), MemoryChannel(loop: loop))
-        one.peer = other
-        other.peer = one
-        return (one, other)
-    }
-
-    public func start(_ handler: any ChannelHandler) {
-        self.handler = handler
-        wake()
-    }
-
-    public func handOver(to handler: any ChannelHandler) {
-        if !isClosed { self.handler = handler }
-    }
-
-    public func send(_ gather: inout Gather) -> SendOutcome {
-        guard !isClosed, let peer, !peer.isClosed else { return .failed(.closed) }
-        let offered = gather.byteCount
-        let room = Self.bufferBytesMax - peer.inboxBytes
-        guard room > 0 else {
-            isBlocked = true
-            return .blocked
+    fileprivate final class Directory: Sendable {
+        struct Entry {
+            let loop: EventLoop
+            let accepted: @Sendable (any Channel, EventLoop) -> Void
         }
-        guard let block = loop.pool.take() else {
-            isBlocked = true
-            loop.schedule(at: loop.now &+ Self.poolRetryNanoseconds) { [weak self] in self?.wake() }
-            return .blocked
+
+        let entries = Locked<[UInt64: Entry]>([:])
+    }
+
+    public init() {}
+
+    private static func number(_ address: Multiaddr) -> UInt64? {
+        guard case .memory(let number)? = address.components.first, address.withoutPeerID.components.count == 1 else { return nil }
+        return number
+    }
+
+    public func knows(_ address: Multiaddr) -> Bool { Self.number(address) != nil }
+
+    public func listen(
+        on address: Multiaddr, loops: [EventLoop], accepted: @escaping @Sendable (any Channel, EventLoop) -> Void
+    ) async throws(HostError) -> any TransportListener {
+        guard let wanted = Self.number(address), let loop = loops.first else { throw .unsupportedAddress(address) }
+        let number = Self.directory.entries.withLock { entries -> UInt64? in
+            var number = wanted
+            while number == 0 || (wanted == 0 && entries[number] != nil) { number = UInt64.random(in: 1 ... .max) }
+            guard entries[number] == nil else { return nil }
+            entries[number] = .init(loop: loop, accepted: accepted)
+            return number
         }
-        let count = min(gather.copyBytes(into: block), room)
-        peer.inbox.append((block, count))
-        peer.inboxBytes += count
-        peer.wake()
-        bytesSent += UInt64(count)
-        guard count < offered else { return .complete(count) }
-        isBlocked = true
-        // What did not fit was larger than a block, and there may be room for another.
-        if count < room { wake() }
-        return .partial(count)
+        guard let number else { throw .memoryAddressInUse(address) }
+        return MemoryListener(address: Multiaddr([.memory(number)]), number: number, directory: Self.directory)
     }
 
-    public func finishSending() {
-        peer?.peerHasEnded = true
-        peer?.wake()
+    public func loop(for address: Multiaddr) -> EventLoop? {
+        Self.number(address).flatMap { number in Self.directory.entries.withLock { $0[number]?.loop } }
     }
 
-    public func close() {
-        guard !isClosed else { return }
-        isClosed = true
-        handler = nil
-        inbox.removeAll()
-        inboxBytes = 0
-        peer?.peerHasEnded = true
-        peer?.wake()
-    }
-
-    public func pauseReceiving() { isPaused = true }
-
-    public func resumeReceiving() {
-        isPaused = false
-        wake()
-    }
-
-    public func tcpInfo() -> TCPInfo? { nil }
-    public var remoteDescription: String { "memory" }
-
-    private func wake() {
-        guard !isScheduled, !isClosed, handler != nil else { return }
-        isScheduled = true
-        loop.scheduleFlush(self)
-    }
-
-    /// Delivers one block a turn, so that both ends have their turns.
-    public func turnEnded() {
-        isScheduled = false
-        guard !isClosed, let handler else { return }
-        if isBlocked, let peer, peer.inboxBytes < Self.bufferBytesMax {
-            isBlocked = false
-            handler.channelWritable()
-        }
-        guard !isPaused, !isClosed else { return }
-        if !inbox.isEmpty {
-            let (block, count) = inbox.removeFirst()
-            inboxBytes -= count
-            bytesReceived += UInt64(count)
-            handler.channelReceived(block, 0..<count)
-            if peer?.isBlocked == true { peer?.wake() }
-            wake()
-        } else if peerHasEnded && !hasToldEnd {
-            hasToldEnd = true
-            handler.channelEnded()
+    public func dial(
+        _ address: Multiaddr, on loop: EventLoop, timeoutNanoseconds: UInt64,
+        completion: @escaping (Result<any Channel, HostError>) -> Void
+    ) {
+        let entry = Self.number(address).flatMap { number in Self.directory.entries.withLock { $0[number] } }
+        loop.schedule(at: loop.now) {
+            guard let entry, entry.loop === loop else { return completion(.failure(.noMemoryListener(address))) }
+            let (near, far) = MemoryChannel.pair(on: loop)
+            entry.accepted(far, loop)
+            completion(.success(near))
         }
     }
+}
+
+private struct MemoryListener: TransportListener {
+    let address: Multiaddr
+    let number: UInt64
+    let directory: MemoryTransport.Directory
+
+    func close() async { _ = directory.entries.withLock { $0.removeValue(forKey: number) } }
 }

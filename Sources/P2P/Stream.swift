@@ -37,7 +37,10 @@ public final class Stream: Sendable {
     /// The next bytes, at most `byteCountMax` of them; nil when the far end has finished.
     public func read(upTo byteCountMax: Int = .max) async throws(HostError) -> [UInt8]? {
         precondition(byteCountMax > 0, "a read takes at least one byte")
-        if loop.isOnLoop, buffer.value.isReadReady { return try buffer.value.takeSlice(byteCountMax)?.bytes.array() }
+        if loop.isOnLoop, buffer.value.isReadReady {
+            guard let slice = try buffer.value.takeSlice(byteCountMax) else { return nil }
+            return slice.bytes.array()
+        }
         let buffer = buffer
         let result: StreamBuffer.ReadResult = await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
@@ -86,7 +89,7 @@ public final class Stream: Sendable {
         guard loop.isOnLoop else { return try await writeFromElsewhere(bytes) }
         if bytes.count <= Self.writeBytesMax { return try await write(Slice(copying: bytes)) }
         for start in stride(from: 0, to: bytes.count, by: Self.writeBytesMax) {
-            let part = bytes[start..<min(start + Self.writeBytesMax, bytes.count)]
+            let part = bytes[start..<Swift.min(start + Self.writeBytesMax, bytes.count)]
             try await write(Slice(copying: Array(part)))
         }
     }
@@ -113,7 +116,7 @@ public final class Stream: Sendable {
     private func writeFromElsewhere(_ bytes: [UInt8]) async throws(HostError) {
         let buffer = buffer
         for start in stride(from: 0, to: bytes.count, by: Self.writeBytesMax) {
-            let part = start == 0 && bytes.count <= Self.writeBytesMax ? bytes : Array(bytes[start..<min(start + Self.writeBytesMax, bytes.count)])
+            let part = start == 0 && bytes.count <= Self.writeBytesMax ? bytes : Array(bytes[start..<Swift.min(start + Self.writeBytesMax, bytes.count)])
             let result: StreamBuffer.WriteResult = await withTaskCancellationHandler {
                 await withCheckedContinuation { continuation in
                     Self.onLoop(buffer) { buffer in
@@ -149,8 +152,22 @@ public final class Stream: Sendable {
         Self.onLoop(buffer) { $0.reset(.streamClosed, code: code) }
     }
 
-    /// The handler returned.
-    func endService() {
+    /// Resets the stream unless it ends within so many nanoseconds, or this is called again; nil takes the deadline away. Any thread.
+    public func setDeadline(afterNanoseconds nanoseconds: UInt64?) {
+        Self.onLoop(buffer) { $0.setDeadline(nanoseconds) }
+    }
+
+    /// Runs a handler: the stream is finished when it returns, and reset when it throws.
+    func serve(_ service: @Sendable (Stream) async throws -> Void) async {
+        do {
+            try await service(self)
+            endService()
+        } catch {
+            reset()
+        }
+    }
+
+    private func endService() {
         Self.onLoop(buffer) { buffer in
             try? buffer.finish()
             buffer.discard()

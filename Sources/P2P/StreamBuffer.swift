@@ -1,5 +1,5 @@
 import Bytes
-import Multiformats
+import Reactor
 
 /// What lies between the callbacks of a stream and the tasks that read and write it: received slices, and who waits for what.
 ///
@@ -24,6 +24,7 @@ final class StreamBuffer: StreamProtocolHandler {
     private var opener: ((Result<Stream, HostError>) -> Void)?
     private let service: (@Sendable (Stream) async throws -> Void)?
     private var task: Task<Void, Never>?
+    private var deadlineTimer: LoopTimer?
 
     /// For a stream that the far end opens: `body` runs when the protocol is known.
     init(_ limits: HostLimits, serving body: @escaping @Sendable (Stream) async throws -> Void) {
@@ -127,6 +128,17 @@ final class StreamBuffer: StreamProtocolHandler {
         stream.reset(.failed(error), code: code)
     }
 
+    /// The stream is reset unless it ends, or this is called again, within so many nanoseconds; nil for no such end.
+    func setDeadline(_ nanoseconds: UInt64?) {
+        deadlineTimer?.cancel()
+        deadlineTimer = nil
+        guard let nanoseconds, let stream, !isEnded else { return }
+        let loop = stream.connection.loop
+        deadlineTimer = loop.schedule(at: loop.refreshNow() &+ nanoseconds) { [weak self] in
+            self?.reset(.timedOut(afterNanoseconds: nanoseconds), code: 0)
+        }
+    }
+
     /// Nobody will read: what has arrived and what comes is given back as credit.
     func discard() {
         isDiscarding = true
@@ -141,13 +153,9 @@ final class StreamBuffer: StreamProtocolHandler {
 
     /// The last user of the stream let go of it.
     func abandoned() {
-        if let stream, !isEnded {
-            if hasReceivedEnd && stream.hasFinishedSending { discard() } else if !stream.hasFinishedSending { reset(.streamClosed, code: 0) } else { discard() }
-        }
+        if let stream, !isEnded, !stream.hasFinishedSending { reset(.streamClosed, code: 0) }
+        discard()
         received = []
-        receivedHead = 0
-        isDiscarding = true
-        if isEnded { stream = nil }
     }
 
     // MARK: StreamProtocolHandler
@@ -160,16 +168,8 @@ final class StreamBuffer: StreamProtocolHandler {
             return opener(.success(face))
         }
         guard let service else { return }
-        task = Task(executorPreference: stream.connection.loop) { await Self.serve(face, service) }
-    }
-
-    private static func serve(_ stream: Stream, _ service: @Sendable (Stream) async throws -> Void) async {
-        do {
-            try await service(stream)
-            stream.endService()
-        } catch {
-            stream.reset()
-        }
+        let loop: EventLoop = stream.connection.loop
+        task = Task(executorPreference: loop) { await face.serve(service) }
     }
 
     func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
@@ -193,6 +193,7 @@ final class StreamBuffer: StreamProtocolHandler {
 
     func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
         isEnded = true
+        setDeadline(nil)
         self.stream = nil
         if case .failed(let error) = end {
             failure = error

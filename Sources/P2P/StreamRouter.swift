@@ -54,6 +54,16 @@ final class StreamRouter: StreamHandler {
 
     func begin(_ connection: Connection) { self.connection = connection }
 
+    var counters: ConnectionCounters {
+        var counters = ConnectionCounters()
+        counters.streamNegotiation = negotiationBytes
+        counters.muxer = connection.muxer.counters
+        if let channel = connection.channel as? SecuredChannel { counters.socket = channel.accounts(peer.upgradeReport) }
+        counters.openStreams = streamCount
+        counters.streamsRefused = streamsRefused
+        return counters
+    }
+
     // MARK: Opening
 
     /// Opens a stream, now or when the far end has acknowledged others. The handler hears the rest, a failure included.

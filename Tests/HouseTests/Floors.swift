@@ -14,7 +14,7 @@ enum Floors {
         "SecureChannels": ["Bytes", "Ciphers", "Multiformats"],
         "Reactor": ["Bytes", "Kernel"],
         // Floor 3
-        "P2P": ["Bytes", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"],
+        "P2P": ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"],
         "Gauge": ["Bytes"],
         // Floor 4
         "Load": ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "P2P", "Gauge"],
