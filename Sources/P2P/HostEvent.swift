@@ -10,8 +10,8 @@ public enum HostEvent: Sendable {
     case identified(PeerConnection, Identification)
     case disconnected(PeerConnection, ConnectionEnd)
     /// The protocol is nil only for streams that ended before it was known.
-    case streamOpened(PeerConnection, ProtocolID?, Direction)
-    case streamClosed(PeerConnection, ProtocolID?, Direction)
+    case streamOpened(PeerConnection, ProtocolID?, ConnectionDirection)
+    case streamClosed(PeerConnection, ProtocolID?, ConnectionDirection)
     /// An accepted connection did not come about.
     case upgradeFailed(UpgradeError)
     /// A connection was turned away for a limit's sake.

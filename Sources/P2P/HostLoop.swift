@@ -121,7 +121,7 @@ final class HostLoop {
         if isClosing { upgrade.cancel() }
     }
 
-    private func admit(_ upgraded: UpgradedConnection, _ direction: Direction, _ address: Multiaddr?) throws(HostError) -> PeerConnection {
+    private func admit(_ upgraded: UpgradedConnection, _ direction: ConnectionDirection, _ address: Multiaddr?) throws(HostError) -> PeerConnection {
         let peer: PeerConnection
         do throws(HostError) {
             peer = try host.admit { PeerConnection(id: $0, upgraded, direction: direction, remoteAddress: address, limits: limits, loop: loop) }

@@ -15,7 +15,7 @@ public final class PeerConnection: Sendable {
     public let remotePublicKey: PublicKey
     /// Where the far end is; nil where that has no address, as the dialling end of a Unix socket or of memory.
     public let remoteAddress: Multiaddr?
-    public let direction: Direction
+    public let direction: ConnectionDirection
     public let security: SecurityKind
     public let muxer: MuxerKind
     /// What securing and multiplexing the connection took.
@@ -33,7 +33,7 @@ public final class PeerConnection: Sendable {
     }
 
     init(
-        id: UInt64, _ upgraded: UpgradedConnection, direction: Direction, remoteAddress: Multiaddr?, limits: HostLimits, loop: EventLoop
+        id: UInt64, _ upgraded: UpgradedConnection, direction: ConnectionDirection, remoteAddress: Multiaddr?, limits: HostLimits, loop: EventLoop
     ) {
         self.id = id
         remotePeerID = upgraded.remote.peerID

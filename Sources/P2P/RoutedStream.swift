@@ -18,7 +18,7 @@ import Negotiation
 /// ``StreamProtocolHandler/streamStarted(_:)`` and nothing after ``StreamProtocolHandler/streamEnded(_:_:)``. All on the loop.
 public final class RoutedStream {
     public let connection: Connection
-    public let direction: Direction
+    public let direction: ConnectionDirection
     let handle: StreamHandle
     /// Nil once ended.
     private var router: StreamRouter?

@@ -12,7 +12,7 @@ public import Reactor
 public final class Stream: Sendable {
     public let protocolID: ProtocolID
     public let connection: PeerConnection
-    public let direction: Direction
+    public let direction: ConnectionDirection
     private let buffer: LoopBound<StreamBuffer>
 
     init(_ buffer: StreamBuffer, _ stream: RoutedStream) {

@@ -33,8 +33,8 @@ public enum StreamEnd: Sendable {
     case failed(HostError)
 }
 
-/// Who opened a stream or dialled a connection.
-public enum Direction: Sendable {
+/// Who dialled a connection, or opened a stream on it.
+public enum ConnectionDirection: Sendable {
     /// The far end.
     case inbound
     /// This end.
