@@ -60,7 +60,7 @@ let package = Package(
         house("P2P", ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"]),
         house("Gauge", ["Bytes", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         // Floor 4
-        house("Load", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "P2P", "Gauge"]),
+        house("Load", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"]),
         house("Report", ["Gauge"]),
         // Floor 5
         .executableTarget(

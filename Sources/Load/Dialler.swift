@@ -81,8 +81,9 @@ private final class LoopDials {
     ) {
         let started = shard.freshNow()
         func connected(_ channel: any Channel) {
-            shard.dialled(channel, index: connection, streamBase: stream, token: dialler.token, dialledAt: started)
-            done(nil)
+            shard.dialled(channel, index: connection, streamBase: stream, token: dialler.token, dialledAt: started) { error in
+                done(error.map { .dialFailed(connection: Int(connection), address: "\(dialler.address)", reason: "\($0)") })
+            }
         }
         if let responder = dialler.responder {
             guard let channel = responder.acceptMemory(on: shard.loop) else {

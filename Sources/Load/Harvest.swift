@@ -4,6 +4,7 @@ import Kernel
 import Muxers
 import P2P
 import Reactor
+import SecureChannels
 
 /// What remains of a shard's connections and streams when they have ended: ledgers, receipts and everything that was wrong.
 struct Harvest {
@@ -45,19 +46,20 @@ struct Harvest {
     mutating func add(_ traffic: TrafficConnection, _ connection: Connection, _ reason: ConnectionEnd, stack: ProtocolStack) {
         let counters = connection.muxer.counters
         let info = connection.channel.tcpInfo()
+        let secured = traffic.secured.map { $0.channel.accounts($0.report) }
         ledger.sent += Self.account(
-            counters.sent, negotiation: connection.negotiationBytes.sent, socket: connection.channel.bytesSent,
+            counters.sent, negotiation: connection.negotiationBytes.sent, secured: secured?.sent, socket: connection.channel.bytesSent,
             // TCP_INFO's bytes_sent was seen up to two segments short of what the far end's kernel had received and acknowledged, so what was sent
             // is witnessed there.
             kernel: .unavailable("the far end's count of what it received is the witness"))
         ledger.received += Self.account(
-            counters.received, negotiation: connection.negotiationBytes.received, socket: connection.channel.bytesReceived,
+            counters.received, negotiation: connection.negotiationBytes.received, secured: secured?.received, socket: connection.channel.bytesReceived,
             // The kernel counts the far end's FIN as one byte received.
             kernel: Self.witness(stack, info.map { $0.bytesReceived.map { $0 &- (connection.hasReceivedEnd ? 1 : 0) } }))
         writes += connection.writes
         partialWrites += connection.partialWrites
         framesSent += counters.sent.dataFrames
-        bytesCopied += connection.bytesCopied
+        bytesCopied += connection.bytesCopied + (traffic.secured?.channel.secureCounters.bytesCopied ?? 0)
         lateBytes += counters.lateBytes
         if !traffic.pooled.isEmpty { pooled[traffic.index, default: PooledReceipts()].add(traffic.pooled) }
     }
@@ -70,7 +72,7 @@ struct Harvest {
     }
 
     private static func account(
-        _ counters: MuxerCounters.Direction, negotiation: UInt64, socket: UInt64, kernel: Gauge.Measured<UInt64>
+        _ counters: MuxerCounters.Direction, negotiation: UInt64, secured: SocketAccounts.Direction?, socket: UInt64, kernel: Gauge.Measured<UInt64>
     ) -> ByteLedger {
         var ledger = ByteLedger()
         ledger.payload = counters.payloadBytes
@@ -79,6 +81,11 @@ struct Harvest {
         ledger.muxOpenClose = counters.openCloseBytes
         ledger.muxPing = counters.pingBytes
         ledger.negotiation = negotiation
+        if let secured {
+            ledger.negotiation += secured.beforeBytes + secured.securityNegotiationBytes + secured.muxerNegotiationBytes
+            ledger.handshake = secured.handshakeBytes
+            ledger.securityRecord = secured.recordOverheadBytes
+        }
         ledger.socketBytes = socket
         ledger.kernelBytes = kernel
         return ledger

@@ -1,4 +1,9 @@
-/// The layers of a subject, from the transport up: `tcp+yamux`.
+import Multiformats
+public import P2P
+import SecureChannels
+
+/// The layers of a subject, from the transport up: `tcp+yamux`, `tcp+noise+yamux`. With a security layer a connection is negotiated as libp2p does it; without
+/// one it is bare, and begins with the multiplexer's first frame.
 public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
     public enum Transport: String, CaseIterable, Sendable {
         case tcp, unix, memory
@@ -9,37 +14,44 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
     }
 
     public let transport: Transport
+    public let security: SecurityKind?
     public let muxer: MuxerKind
 
-    public init(transport: Transport, muxer: MuxerKind) {
+    public init(transport: Transport, security: SecurityKind? = nil, muxer: MuxerKind) {
         self.transport = transport
+        self.security = security
         self.muxer = muxer
     }
 
     /// Every stack there is, in the order in which they are listed for people.
     public static var all: [ProtocolStack] {
-        Transport.allCases.flatMap { transport in MuxerKind.allCases.map { ProtocolStack(transport: transport, muxer: $0) } }
+        let bare = Transport.allCases.flatMap { transport in MuxerKind.allCases.map { ProtocolStack(transport: transport, muxer: $0) } }
+        let secured = Transport.allCases.flatMap { transport in
+            SecurityKind.allCases.flatMap { security in
+                [MuxerKind.yamux, .mplex].map { ProtocolStack(transport: transport, security: security, muxer: $0) }
+            }
+        }
+        return bare + secured
     }
 
-    /// Parses `tcp`, `tcp+yamux`, `unix+mplex`, ...
+    /// Parses `tcp`, `tcp+yamux`, `unix+noise+mplex`, ...
     public init(_ text: String) throws(SubjectError) {
-        let layers = text.split(separator: "+", omittingEmptySubsequences: false).map(String.init)
-        let known = ProtocolStack.all.map(\.description)
-        guard let first = layers.first, let transport = Transport(rawValue: first), layers.count <= 2 else {
+        guard let stack = Self.all.first(where: { $0.description == text }) else {
+            let known = Self.all.map(\.description)
             throw SubjectError(subject: text, nearest: Nearest.to(text, among: known), known: known)
         }
-        var muxer = MuxerKind.none
-        if layers.count == 2 {
-            guard let kind = MuxerKind(rawValue: layers[1]), kind != .none else {
-                throw SubjectError(subject: text, nearest: Nearest.to(text, among: known), known: known)
-            }
-            muxer = kind
-        }
-        self.init(transport: transport, muxer: muxer)
+        self = stack
     }
 
     public var description: String {
-        muxer == .none ? transport.rawValue : "\(transport.rawValue)+\(muxer.rawValue)"
+        ([transport.rawValue] + (security.map { [$0.rawValue] } ?? []) + (muxer == .none ? [] : [muxer.rawValue])).joined(separator: "+")
+    }
+
+    /// How connections of this stack are upgraded; nil when they are bare. Makes the keys, which takes milliseconds.
+    func makeUpgradeConfiguration() throws -> UpgradeConfiguration? {
+        guard let security else { return nil }
+        return try UpgradeConfiguration(
+            identity: LocalIdentity(generating: .ed25519), security: [security], muxers: [muxer == .mplex ? .mplex : .yamux])
     }
 
     /// Without a muxer every stream is a connection of its own.

@@ -26,6 +26,8 @@ final class Shard {
     /// A stream is refilled until it holds this much.
     let queueTargetBytes: Int
     let muxerLimits: MuxerLimits
+    /// Secures connections and agrees on their multiplexer, where the stack has security.
+    private let upgrader: Upgrader?
     var pacer: Pacer?
 
     private(set) var isTrafficOn = false
@@ -60,6 +62,7 @@ final class Shard {
         depthMax = flows.map(\.depth).max() ?? 1
         isEphemeral = flows.contains { $0.verb.isEphemeral }
         payload = Payload(seed: scenario.seed)
+        upgrader = try stack.makeUpgradeConfiguration().map { Upgrader($0, loop: loop) }
         sampleRule = try SampleRule(parsing: scenario.verify)
         // The last message of each stream is its closing one, and counts as well.
         let closers = [.send, .receive, .duplex].contains(flows[0].verb) ? operations.map { min($0, streams) } : nil
@@ -100,16 +103,36 @@ final class Shard {
         }
     }
 
-    /// A connection that has been dialled; its greeting goes out and its streams are opened.
-    func dialled(_ channel: any Channel, index: UInt32, streamBase: UInt64, token: UInt64, dialledAt: Nanoseconds) {
-        let greeting = Greeting(role: .data, connection: index, streamBase: streamBase, token: token)
+    /// A connection that has been dialled; its greeting goes out, it is upgraded where the stack says so, and its streams are opened.
+    func dialled(
+        _ channel: any Channel, index: UInt32, streamBase: UInt64, token: UInt64, dialledAt: Nanoseconds, _ done: @escaping (UpgradeError?) -> Void
+    ) {
+        let greeting = Greeting(role: .data, connection: index, streamBase: streamBase, token: token).encoded
         let traffic = TrafficConnection(shard: self, index: index, streamBase: streamBase)
         traffic.dialledAt = dialledAt
-        let connection = Connection(
-            channel: channel, muxer: makeMuxer(.initiator), handler: traffic, loop: loop, prefix: greeting.encoded)
+        guard let upgrader else {
+            let connection = Connection(channel: channel, muxer: makeMuxer(.initiator), handler: traffic, loop: loop, prefix: greeting)
+            add(traffic, connection)
+            connection.start()
+            traffic.open(streams: streamsAtFirst)
+            return done(nil)
+        }
+        upgrader.upgrade(channel, .initiator, prefix: greeting) { [self] result in
+            switch result {
+            case .success(let upgraded):
+                adopt(upgraded, traffic, .initiator)
+                traffic.open(streams: streamsAtFirst)
+                done(nil)
+            case .failure(let error): done(error)
+            }
+        }
+    }
+
+    private func adopt(_ upgraded: UpgradedConnection, _ traffic: TrafficConnection, _ role: MuxerRole) {
+        traffic.secured = (upgraded.channel, upgraded.report)
+        let connection = Connection(channel: upgraded.channel, muxer: makeMuxer(role), handler: traffic, loop: loop)
         add(traffic, connection)
         connection.start()
-        traffic.open(streams: streamsAtFirst)
     }
 
     /// Streams that a connection opens at once. Silent ones come in two parts, so that memory can be told as a slope.
@@ -124,9 +147,18 @@ final class Shard {
         forEachLive { $0.open(streams: scenario.streams - streamsAtFirst) }
     }
 
-    /// A connection that was accepted and has greeted.
-    func accepted(_ channel: any Channel, _ greeting: Greeting) -> Connection {
+    /// A connection that was accepted and has greeted. Returns who handles what comes next.
+    func accepted(_ channel: any Channel, _ greeting: Greeting) -> any ChannelHandler {
         let traffic = TrafficConnection(shard: self, index: greeting.connection, streamBase: greeting.streamBase)
+        if let upgrader {
+            let before = Traffic(received: UInt64(Greeting.byteCount))
+            return upgrader.takeOver(channel, .responder, before: before) { [self] result in
+                switch result {
+                case .success(let upgraded): adopt(upgraded, traffic, .responder)
+                case .failure(let error): problem("connection \(greeting.connection): \(error)")
+                }
+            }
+        }
         let connection = Connection(
             channel: channel, muxer: makeMuxer(.responder), handler: traffic, loop: loop,
             negotiationBytesReceived: UInt64(Greeting.byteCount))

@@ -15,6 +15,8 @@ final class TrafficConnection: StreamHandler {
     let index: UInt32
     let streamBase: UInt64
     var connection: Connection?
+    /// The channel's accounts beside the multiplexer's, where the connection is secured.
+    var secured: (channel: SecuredChannel, report: UpgradeReport)?
     private let state = Owned(State())
     private let payload: Payload
     private let sampleRule: SampleRule

@@ -113,6 +113,7 @@ extension HostError.Origin {
             case .aborted: .local
             case .muxer(let error): error.origin == .local ? .local : .remote
             case .channel(let error): .init(error.origin)
+            case .security(let error): error.origin == .local ? .local : .remote
             }
     }
 }

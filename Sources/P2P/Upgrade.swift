@@ -44,7 +44,7 @@ public final class Upgrade {
     public private(set) var report = UpgradeReport()
 
     init(
-        _ upgrader: Upgrader, _ port: RawPort, _ role: MuxerRole, expectedRemote: PeerID?,
+        _ upgrader: Upgrader, _ port: RawPort, _ role: MuxerRole, before: Traffic, expectedRemote: PeerID?,
         completion: @escaping (Result<UpgradedConnection, UpgradeError>) -> Void
     ) {
         self.upgrader = upgrader
@@ -52,20 +52,20 @@ public final class Upgrade {
         self.role = role
         self.expectedRemote = expectedRemote
         self.completion = completion
+        report.before = before
         switch role {
         case .initiator: party = upgrader.security.dialer(upgrader.configuration.security.count == 1 ? .atOnce : .whenConfirmed)
         case .responder: party = upgrader.security.listener()
         }
     }
 
+    /// The port is the upgrade's already.
     func begin() {
         guard let port else { return }
         let loop = upgrader.loop
-        report.before = Traffic(sent: port.raw.bytesSent, received: port.raw.bytesReceived)
         mark(.started)
         let timeout = upgrader.configuration.timeoutNanoseconds
         timer = loop.schedule(at: loop.now &+ timeout) { [self] in fail(.timedOut(during: step, afterNanoseconds: timeout)) }
-        port.start(self)
         if let opening = party.start() {
             write(opening)
             let offered = upgrader.configuration.security

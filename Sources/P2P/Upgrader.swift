@@ -41,14 +41,34 @@ public final class Upgrader {
     /// - Parameters:
     ///   - role: the initiator proposes, and is the one that dialled.
     ///   - expectedRemote: who the far end must be; nil for anybody.
+    ///   - prefix: bytes that go ahead of the upgrade's, such as a greeting; they are in ``UpgradeReport/before``.
     ///   - completion: called once, on the loop. After a failure the channel is closed.
     @discardableResult
     public func upgrade(
-        _ channel: any Channel, _ role: MuxerRole, expectedRemote: PeerID? = nil,
+        _ channel: any Channel, _ role: MuxerRole, expectedRemote: PeerID? = nil, prefix: [UInt8] = [],
         completion: @escaping (Result<UpgradedConnection, UpgradeError>) -> Void
     ) -> Upgrade {
-        let upgrade = Upgrade(self, RawPort(channel, loop: loop), role, expectedRemote: expectedRemote, completion: completion)
+        let port = RawPort(channel, loop: loop)
+        let before = Traffic(sent: channel.bytesSent &+ UInt64(prefix.count), received: channel.bytesReceived)
+        let upgrade = Upgrade(self, port, role, before: before, expectedRemote: expectedRemote, completion: completion)
+        port.start(upgrade)
+        port.append(prefix)
         upgrade.begin()
         return upgrade
+    }
+
+    /// The same for a channel that somebody else has started and read the beginning of.
+    ///
+    /// - Parameter before: what was written to the channel and read from it. What arrived behind that is to be handed on.
+    /// - Returns: the handler that the channel is to be handed over to.
+    public func takeOver(
+        _ channel: any Channel, _ role: MuxerRole, before: Traffic, expectedRemote: PeerID? = nil,
+        completion: @escaping (Result<UpgradedConnection, UpgradeError>) -> Void
+    ) -> any ChannelHandler {
+        let port = RawPort(channel, loop: loop)
+        let upgrade = Upgrade(self, port, role, before: before, expectedRemote: expectedRemote, completion: completion)
+        port.hand(to: upgrade)
+        upgrade.begin()
+        return port
     }
 }

@@ -17,7 +17,7 @@ enum Floors {
         "P2P": ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"],
         "Gauge": ["Bytes"],
         // Floor 4
-        "Load": ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "P2P", "Gauge"],
+        "Load": ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"],
         "Report": ["Gauge"],
         // Floor 5
         "streamgauge": ["Gauge", "Kernel", "Load", "Multiformats", "Reactor", "Report"],
