@@ -66,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "streamgauge",
             dependencies: [
-                "Gauge", "Kernel", "Load", "Multiformats", "Reactor", "Report", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
 

@@ -16,13 +16,17 @@ struct StreamGauge: AsyncParsableCommand {
               streamgauge run tcp+yamux -w request -m 1000 -s 64 -t 5s --json r.json
               streamgauge run tcp+mplex -w churn -m 100 -n 100000
               streamgauge serve --listen /ip4/127.0.0.1/tcp/4001
+              streamgauge ping /ip4/127.0.0.1/tcp/4002       libp2p's ping to any node; identify and perf likewise
 
             Every figure is reconciled before it is printed: receipts of both ends, a ledger in which every byte on the socket has
             its account, and the kernel's own counters. A run that does not reconcile is INVALID, says why, and exits with 2.
 
             Exit codes: 0 ok, 2 measurement INVALID or subject failed, 64 usage.
             """,
-        subcommands: [CanonicalCommand.self, RunCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self],
+        subcommands: [
+            CanonicalCommand.self, RunCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self,
+            IdentifyCommand.self, PerfCommand.self,
+        ],
         defaultSubcommand: CanonicalCommand.self)
 }
 

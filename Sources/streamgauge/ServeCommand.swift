@@ -4,6 +4,7 @@ import Gauge
 import Kernel
 import Load
 import Multiformats
+import P2P
 import Reactor
 
 /// `streamgauge serve`: the other side of a run, on its own.
@@ -15,6 +16,11 @@ struct ServeCommand: AsyncParsableCommand {
 
               streamgauge serve --listen /ip4/127.0.0.1/tcp/4001
               streamgauge run tcp+yamux -m 1000 --target /ip4/127.0.0.1/tcp/4001
+
+            Beside that it is a libp2p node, at an address of its own that is printed in full: it answers ping, identify and echo, and perf when told to.
+
+              streamgauge serve --libp2p /ip4/127.0.0.1/tcp/4002 --key node.key --perf
+              streamgauge ping /ip4/127.0.0.1/tcp/4002
             """)
 
     @Option(help: "Where to listen: /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH. Port 0 takes a free one.")
@@ -31,6 +37,14 @@ struct ServeCommand: AsyncParsableCommand {
 
     @Option(help: "Poll for this long before sleeping, such as 50us.")
     var spin = "0ns"
+
+    @Option(help: "Where the libp2p node listens. (default: port 0 of /ip4/127.0.0.1)")
+    var libp2p: String?
+
+    @Flag(help: "Let libp2p peers measure against this node with /perf/1.0.0: whoever can connect can make it send without end.")
+    var perf = false
+
+    @OptionGroup var node: NodeOptions
 
     @Flag(help: "End when standard input does.")
     var untilStdinEnds = false
@@ -64,6 +78,8 @@ struct ServeCommand: AsyncParsableCommand {
             throw Exit.failed
         }
         FileHandle.standardOutput.write(Data("\(ServerProcess.readyPrefix)\(responder.address)\n".utf8))
+        // A server that another program holds answers its runs and nothing else, unless told to.
+        let host = untilStdinEnds && libp2p == nil ? nil : try await startNode()
         if untilStdinEnds {
             // Ctrl-C reaches every program of the terminal; whoever holds our input decides what it means.
             signal(SIGINT, SIG_IGN)
@@ -72,6 +88,23 @@ struct ServeCommand: AsyncParsableCommand {
             await Self.terminationSignal()
         }
         await responder.stop()
+        await host?.close()
+    }
+
+    /// Listens as a libp2p node and prints the address with the peer's ID.
+    private func startNode() async throws -> P2P.Host {
+        let address = try parsed("--libp2p", libp2p ?? "/ip4/127.0.0.1/tcp/0") { try Multiaddr($0) }
+        let configuration = try node.makeConfiguration(perf: perf ? .on : .off)
+        do {
+            let host = try P2P.Host(configuration)
+            host.handle(Echo.protocolID, Echo.service)
+            let bound = try await host.listen(on: address)
+            FileHandle.standardOutput.write(Data("libp2p node at \(bound)\n".utf8))
+            return host
+        } catch {
+            Exit.tell(error)
+            throw Exit.failed
+        }
     }
 
     private static func stdinEnd() async {

@@ -3,14 +3,14 @@ import Testing
 
 @Suite struct ProtocolStackTests {
     @Test func everyStackIsItsOwnText() throws {
-        #expect(ProtocolStack.all.count == 9)
+        #expect(ProtocolStack.all.count == 27)
         for stack in ProtocolStack.all { #expect(try ProtocolStack(stack.description) == stack) }
         #expect(ProtocolStack.all.map(\.description).contains("tcp+yamux"))
         #expect(try ProtocolStack("unix").hasMuxer == false)
         #expect(try ProtocolStack("memory+mplex") == ProtocolStack(transport: .memory, muxer: .mplex))
     }
 
-    @Test(arguments: ["", "+", "tcp+", "+yamux", "tcp+none", "none", "tcp+yamux+mplex", "yamux", "udp+yamux", "TCP", "tcp yamux", "tcp+yamux+"])
+    @Test(arguments: ["", "+", "tcp+", "+yamux", "tcp+none", "none", "tcp+yamux+mplex", "tcp+noise", "tcp+yamux+noise", "tcp+noise+none", "yamux", "udp+yamux", "TCP", "tcp yamux", "tcp+yamux+"])
     func othersAreRefusedByName(text: String) {
         do {
             _ = try ProtocolStack(text)
@@ -22,7 +22,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [("tcp+yamx", "tcp+yamux"), ("tpc+yamux", "tcp+yamux"), ("tcp+mplx", "tcp+mplex"), ("unx", "unix"), ("memory+yamuxx", "memory+yamux")])
+    @Test(arguments: [("tcp+yamx", "tcp+yamux"), ("tpc+yamux", "tcp+yamux"), ("tcp+mplx", "tcp+mplex"), ("unx", "unix"), ("tcp+nose+yamux", "tcp+noise+yamux"), ("memory+yamuxx", "memory+yamux")])
     func nearestIsSuggested(text: String, nearest: String) {
         do {
             _ = try ProtocolStack(text)
