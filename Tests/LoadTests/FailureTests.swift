@@ -5,6 +5,7 @@ import Glibc
 import Kernel
 @testable import Load
 import Multiformats
+import P2P
 import Reactor
 import Testing
 import TestSupport

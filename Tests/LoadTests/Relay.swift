@@ -2,6 +2,7 @@ import Bytes
 @testable import Load
 import Kernel
 import Multiformats
+import P2P
 import Reactor
 import TestSupport
 

@@ -71,6 +71,7 @@ func withHosts(
 
 extension Host {
     /// Connects, also where the address cannot say to whom.
+    @discardableResult
     func connect(to address: Multiaddr, _ server: Host) async throws -> PeerConnection {
         try await connect(to: address, expecting: server.peerID)
     }

@@ -3,6 +3,7 @@ import Kernel
 import Multiformats
 import Negotiation
 import P2P
+import Reactor
 import Synchronization
 import Testing
 import TestSupport
@@ -112,7 +113,7 @@ import TestSupport
         try await withHosts { client, server, address in
             let (seen, tell) = AsyncStream.makeStream(of: HostError.self)
             server.handle("/wait/1.0.0") { stream in
-                do {
+                do throws(HostError) {
                     while try await stream.read() != nil {}
                 } catch {
                     tell.yield(error)
