@@ -124,8 +124,9 @@ import TestSupport
                 return
             }
             server.handle(Identify.protocolID) { stream in try await stream.write([UInt8](repeating: 0, count: 100_000)) }
-            guard case .identifyTooLarge? = await hostError({ try await Identify.ask(connection, timeoutNanoseconds: 10_000_000_000) }) else {
-                Issue.record("a huge description was read")
+            let huge = await hostError { try await Identify.ask(connection, timeoutNanoseconds: 10_000_000_000) }
+            guard case .identifyTooLarge? = huge else {
+                Issue.record("a huge description was read: \(String(describing: huge))")
                 return
             }
         }
