@@ -4,7 +4,6 @@ import os
 import pathlib
 import secrets
 import select
-import signal
 import socket
 import subprocess
 import sys
@@ -89,9 +88,14 @@ class Daemon:
         return [f"-id={path}"]
 
     def stop(self):
-        """p2pd has no other farewell than a signal; it closes its connections on SIGINT."""
+        """Its connections end in order, which p2pd does not see to itself: it takes a signal for the end, and SIGINT not even that."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            try:
+                for peer in self.peers():
+                    self.disconnect(peer)
+            except OSError:
+                pass
+            self.process.terminate()
             try:
                 self.process.wait(5)
             except subprocess.TimeoutExpired:
