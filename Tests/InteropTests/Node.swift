@@ -1,6 +1,8 @@
 import Foundation
 import Multiformats
 import P2P
+import Reactor
+import SecureChannels
 import Testing
 
 /// An implementation that others wrote, as a driver in `Tests/Interop/peers` runs it; the README there has what drivers take and print.
@@ -50,6 +52,18 @@ struct Stack: Sendable, CustomTestStringConvertible {
 
     var testDescription: String { "\(other.testDescription) \(security.rawValue) \(muxer.rawValue)" }
     var options: [String] { ["--security", security.rawValue, "--muxer", muxer.rawValue] }
+
+    /// Whether a connection that was closed on purpose, with no stream open, ends like this; the README in `Tests/Interop` says why not always in order.
+    func isUsual(_ end: ConnectionEnd) -> Bool {
+        switch end {
+        case .orderly: true
+        // go-libp2p ends TCP connections by a reset; py-libp2p leaves TLS's farewell unread.
+        case .channel(.reset): other == .goLibp2p || security == .tls
+        // py-libp2p sends no farewell of TLS.
+        case .security(.tls(.endedWithoutFarewell)): other == .pyLibp2p && security == .tls
+        default: false
+        }
+    }
 
     static let all = Implementation.installed.flatMap { other in
         other.securities.flatMap { security in other.muxers.map { Stack(other: other, security: security, muxer: $0) } }

@@ -109,7 +109,8 @@ async def dial(host, options):
     stage = "connect"
     try:
         with trio.fail_after(options.timeout):
-            async with host.run(listen_addrs=[]):
+            # A host that listens on nothing waits half a second before it answers identify.
+            async with host.run(listen_addrs=[LOOPBACK]):
                 info = info_from_p2p_addr(multiaddr.Multiaddr(options.dial))
                 await host.connect(info)
                 muxed = host.get_network().get_connections(info.peer_id)[0].muxed_conn
