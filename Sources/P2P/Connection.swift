@@ -348,6 +348,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     /// Fills the gather up to the write budget. Producers that are told of room add to their queues meanwhile.
     private func fill() {
+        // After the half-close nothing more can be said: what the muxer would still answer, such as a ping, is for nobody.
+        guard !hasFinishedSending else { return }
         while hot.value.gather.byteCount < budget.bytes, hot.value.gather.hasRoom, muxer.hasOutput {
             let before = hot.value.gather.byteCount
             muxer.transmit(into: &hot.value.gather, byteLimit: budget.bytes, now: loop.now, events: &hot.value.events)
@@ -383,7 +385,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     /// Ends this side once there is nothing left to say, and the connection once both sides have.
     private func finishWhenDone() {
-        guard state != .ended, hot.value.gather.isEmpty, !muxer.hasOutput else { return armTimer() }
+        guard state != .ended, hot.value.gather.isEmpty, hasFinishedSending || !muxer.hasOutput else { return armTimer() }
         let demand = muxer.connectionDemand
         if demand == .abort { return end(.aborted) }
         if hasReceivedEnd && state == .open && muxer.streamCount == 0 {

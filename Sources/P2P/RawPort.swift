@@ -104,6 +104,10 @@ final class RawPort: ChannelHandler {
 
     func append(_ slice: Slice) {
         guard !slice.isEmpty, !isClosed, writeFailure == nil else { return }
+        queue(slice)
+    }
+
+    private func queue(_ slice: Slice) {
         if case .pending = sending { return held.append(slice) }
         guard hot.value.gather.hasRoom else { return held.append(slice) }
         hot.value.gather.endFrame(tag: 0, payload: slice)
@@ -151,7 +155,7 @@ final class RawPort: ChannelHandler {
         guard !held.isEmpty else { return }
         let waiting = held
         held = []
-        for slice in waiting { append(slice) }
+        for slice in waiting { queue(slice) }
     }
 
     private func finishIfDue() {

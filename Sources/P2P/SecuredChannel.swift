@@ -23,6 +23,8 @@ public final class SecuredChannel: Channel {
     static let sealedBytesMax = 512 << 10
     /// The least, when the kernel takes little at a time.
     static let sealedBytesMin = 64 << 10
+    /// For less than this a block of its own costs no more than one of the pool, and does not hold 256 KiB until the kernel has taken it.
+    static let pooledBytesMin = 8 << 10
     /// What is sealed at once while the pool has few blocks to spare, which receiving needs more.
     static let sealedBytesWithoutPool = 32 << 10
 
@@ -150,7 +152,7 @@ public final class SecuredChannel: Channel {
     /// A block for sealing about `byteCount` bytes.
     private func takeBlock(_ byteCount: Int) -> Block {
         let pool = loop.pool
-        if pool.outstanding * 2 < pool.blocksMax, let block = pool.take() { return block }
+        if byteCount >= Self.pooledBytesMin, pool.outstanding * 2 < pool.blocksMax, let block = pool.take() { return block }
         // Of the size of the bytes and a few records' frames.
         let payload = min(byteCount, Self.sealedBytesWithoutPool)
         return Block(capacity: max(payload + payload / 8, SecureChannelLimits.blockBytesMin * 2))
