@@ -191,4 +191,34 @@ import TestSupport
         wire.wait("the end") { client.end != nil && server.end != nil }
         try pair.expectBalance(client, server)
     }
+
+    /// Nothing of a connection outlives its end.
+    @Test(arguments: Stack.all)
+    func nothingIsLeftBehind(stack: Stack) throws {
+        weak var upgrade: Upgrade?
+        weak var channel: SecuredChannel?
+        weak var connection: Connection?
+        for isOrderly in [true, false] {
+            try {
+                let (client, server) = (Peer("client"), Peer("server"))
+                let wire = try Wire(stack.link, seed: 8)
+                let pair = try UpgradePair.connect(wire, client, server, security: stack.security, muxer: stack.muxer)
+                _ = try wire.act { try client.open(sending: [[1, 2, 3]], finishing: isOrderly) }
+                wire.wait("the stream") { server.receivedByteCount == 3 }
+                upgrade = pair.nearUpgrade
+                channel = try #require(pair.near).get().channel
+                connection = client.connection
+                if isOrderly {
+                    wire.act { for stream in server.opened { try? server.connection?.finish(stream) } }
+                    wire.wait("the stream's end") { client.closed.count == 1 }
+                }
+                wire.act { isOrderly ? client.connection?.close() : client.connection?.abort() }
+                wire.wait("both ends") { client.end != nil && server.end != nil }
+                wire.settle(turns: 50)
+                client.connection = nil
+                server.connection = nil
+            }()
+            #expect(upgrade == nil && channel == nil && connection == nil, "orderly: \(isOrderly)")
+        }
+    }
 }
