@@ -2,6 +2,7 @@ import Kernel
 public import Multiformats
 import Reactor
 import SecureChannels
+import Synchronization
 
 /// A node of libp2p's: listens, connects, and takes streams to the handlers of their protocols. May be used from any thread.
 ///
@@ -15,6 +16,7 @@ public final class Host: Sendable {
     private let upgradeConfiguration: UpgradeConfiguration
     private let loops: [EventLoop]
     private let state = Locked(State())
+    let registrationVersion = Atomic<Int>(0)
 
     private enum Phase {
         case open, closing, closed
@@ -96,12 +98,16 @@ public final class Host: Sendable {
     }
 
     private func register(_ change: (inout [Registration]) -> Void) {
-        let (registrations, parts, peers) = state.withLock { state in
+        state.withLock { state in
             change(&state.registrations)
-            return (state.registrations, Array(state.parts.values), state.connections.isEmpty)
+            registrationVersion.wrappingAdd(1, ordering: .releasing)
         }
-        for part in parts { part.loop.submit { part.value.register(registrations) } }
-        if !peers { announce() }
+        announce()
+    }
+
+    /// Changes whenever what is handled does; a loop looks at it for every stream that comes in, so that a change holds from when it was made.
+    var registrationsNow: (version: Int, registrations: [Registration]) {
+        state.withLock { (registrationVersion.load(ordering: .acquiring), $0.registrations) }
     }
 
     /// What this host speaks, as it tells others.
@@ -232,7 +238,7 @@ public final class Host: Sendable {
     private func part(on loop: EventLoop) -> LoopBound<HostLoop> {
         state.withLock { state in
             if let part = state.parts[ObjectIdentifier(loop)] { return part }
-            let part = LoopBound(HostLoop(self, on: loop, upgradeConfiguration, state.registrations), on: loop)
+            let part = LoopBound(HostLoop(self, on: loop, upgradeConfiguration), on: loop)
             state.parts[ObjectIdentifier(loop)] = part
             return part
         }

@@ -4,6 +4,7 @@ import Multiformats
 import Muxers
 import Negotiation
 import Reactor
+import Synchronization
 import SecureChannels
 
 /// One loop's part of a host: upgrades what is accepted and dialled there, and keeps what its connections share.
@@ -14,7 +15,7 @@ import SecureChannels
 ///   dialled ──┘
 /// ```
 ///
-/// Invariant: `routers` holds the connections of this loop that have not ended; `services` is what the host last registered. All on the loop.
+/// Invariant: `routers` holds the connections of this loop that have not ended; `servicesKept` is what the host handled when it was last needed. All on the loop.
 final class HostLoop {
     /// Sets of proposals that are kept: a program opens streams for a handful of protocols.
     private static let proposalsKeptMax = 64
@@ -23,30 +24,32 @@ final class HostLoop {
     private let host: Host
     private let limits: HostLimits
     private let upgrader: Upgrader
-    private(set) var services: ServiceTable
+    private var servicesKept: (version: Int, table: ServiceTable)?
     private var proposalsKept: [[ProtocolID]: ProtocolProposals] = [:]
     private var routers: [UInt64: StreamRouter] = [:]
     private var upgrades: [UInt64: Upgrade] = [:]
     private var nextUpgrade: UInt64 = 0
     private var isClosing = false
 
-    init(_ host: Host, on loop: EventLoop, _ upgrade: UpgradeConfiguration, _ registrations: [Registration]) {
+    init(_ host: Host, on loop: EventLoop, _ upgrade: UpgradeConfiguration) {
         self.host = host
         self.loop = loop
         limits = host.configuration.limits
         upgrader = Upgrader(upgrade, loop: loop)
-        services = Self.table(registrations, limits)
     }
 
-    private static func table(_ registrations: [Registration], _ limits: HostLimits) -> ServiceTable {
+    /// What the host handles now.
+    var services: ServiceTable {
+        if let kept = servicesKept, kept.version == host.registrationVersion.load(ordering: .acquiring) { return kept.table }
+        let (version, registrations) = host.registrationsNow
         do {
-            return try ServiceTable(registrations, limits: limits.negotiation)
+            let table = try ServiceTable(registrations, limits: limits.negotiation)
+            servicesKept = (version, table)
+            return table
         } catch {
             preconditionFailure("too many protocols are handled: \(error)")
         }
     }
-
-    func register(_ registrations: [Registration]) { services = Self.table(registrations, limits) }
 
     func proposals(_ ids: [ProtocolID]) -> ProtocolProposals {
         if let kept = proposalsKept[ids] { return kept }
