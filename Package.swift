@@ -70,6 +70,9 @@ let package = Package(
             ],
             swiftSettings: settings),
 
+        // The example of the README.
+        .executableTarget(name: "chat", dependencies: ["Multiformats", "P2P"], path: "Examples/Chat", swiftSettings: settings),
+
         // What tests share: machines joined in pairs, a simulated network, seeded random numbers.
         .target(
             name: "TestSupport", dependencies: ["Bytes", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor"], path: "Tests/Support", swiftSettings: settings),

@@ -77,4 +77,10 @@ import Testing
             #expect(missing == [], "\(file.path)")
         }
     }
+
+    /// What the README shows is what compiles.
+    @Test func examplesOfTheReadmeCompile() throws {
+        let example = try #require(House.file("Examples/Chat/Main.swift")).text
+        #expect(try #require(House.file("README.md")).text.contains("```swift\n" + example + "```"))
+    }
 }
