@@ -18,6 +18,8 @@ public final class Host: Sendable {
     private let state = Locked(State())
     let registrationVersion = Atomic<Int>(0)
 
+    private typealias DialOutcome = Result<PeerConnection, HostError>
+
     private enum Phase {
         case open, closing, closed
     }
@@ -33,7 +35,7 @@ public final class Host: Sendable {
         var nextConnection: UInt64 = 0
         var handshakes = 0
         /// Dials under way to peers whose ID is known, and who waits for them.
-        var dials: [PeerID: [CheckedContinuation<Void, Never>]] = [:]
+        var dials: [PeerID: [CheckedContinuation<DialOutcome?, Never>]] = [:]
         /// Who waits for the last connection to end, and for the host to be closed.
         var emptied: [CheckedContinuation<Void, Never>] = []
         var closed: [CheckedContinuation<Void, Never>] = []
@@ -173,28 +175,38 @@ public final class Host: Sendable {
                 state.dials[expected] = []
                 return true
             }
-            guard !isMine else { break }
-            await joinDial(expected)
-            if let live = connection(to: expected) { return live }
+            if isMine {
+                let outcome = await dialing { () throws(HostError) in try await self.dial(bare, transport, expected) }
+                endDial(expected, outcome)
+                return try outcome.get()
+            }
+            // What becomes of the dial that is under way becomes of this one.
+            if let outcome = await joinDial(expected) { return try outcome.get() }
         }
-        defer { endDial(expected) }
-        return try await dial(bare, transport, expected)
     }
 
-    /// Waits for a dial to the same peer that is under way.
-    private func joinDial(_ peer: PeerID) async {
+    private func dialing(_ body: () async throws(HostError) -> PeerConnection) async -> DialOutcome {
+        do throws(HostError) {
+            return .success(try await body())
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    /// Waits for a dial to the same peer that is under way; nil when it was over meanwhile.
+    private func joinDial(_ peer: PeerID) async -> DialOutcome? {
         await withCheckedContinuation { continuation in
             let isOver = state.withLock { state in
                 state.dials[peer]?.append(continuation)
                 return state.dials[peer] == nil
             }
-            if isOver { continuation.resume() }
+            if isOver { continuation.resume(returning: nil) }
         }
     }
 
-    private func endDial(_ peer: PeerID) {
+    private func endDial(_ peer: PeerID, _ outcome: DialOutcome) {
         let waiting = state.withLock { $0.dials.removeValue(forKey: peer) ?? [] }
-        for continuation in waiting { continuation.resume() }
+        for continuation in waiting { continuation.resume(returning: outcome) }
     }
 
     private func dial(_ address: Multiaddr, _ transport: any Transport, _ expected: PeerID?) async throws(HostError) -> PeerConnection {

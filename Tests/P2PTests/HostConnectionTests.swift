@@ -39,6 +39,24 @@ import TestSupport
         }
     }
 
+    /// Those who joined a dial hear of its failure.
+    @Test func dialsFailTogether() async throws {
+        try await withHosts { client, _, _ in
+            let nobody = try Multiaddr("/ip4/127.0.0.1/tcp/1/p2p/\(LocalIdentity().peerID)")
+            let errors = await withTaskGroup(of: HostError?.self) { group in
+                for _ in 0..<10 { group.addTask { await hostError { try await client.connect(to: nobody) } } }
+                return await group.reduce(into: []) { $0.append($1) }
+            }
+            #expect(errors.count == 10)
+            for case let error in errors {
+                guard case .channel(.refused)? = error else {
+                    Issue.record("\(String(describing: error))")
+                    return
+                }
+            }
+        }
+    }
+
     /// A stream to a peer uses the connection there is, whoever dialled.
     @Test func streamsGoBothWays() async throws {
         try await withHosts { client, server, address in
