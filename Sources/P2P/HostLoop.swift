@@ -30,6 +30,7 @@ final class HostLoop {
     private var upgrades: [UInt64: Upgrade] = [:]
     private var nextUpgrade: UInt64 = 0
     private var isClosing = false
+    private var closeTimer: LoopTimer?
 
     init(_ host: Host, on loop: EventLoop, _ upgrade: UpgradeConfiguration) {
         self.host = host
@@ -156,6 +157,7 @@ final class HostLoop {
         let peer = router.peer
         guard routers.removeValue(forKey: peer.id) != nil else { return }
         peer.ended(reason)
+        if routers.isEmpty { closeTimer?.cancel() }
         note(.disconnected(peer, reason))
         host.ended(peer)
     }
@@ -167,7 +169,7 @@ final class HostLoop {
         for upgrade in upgrades.values { upgrade.cancel() }
         for router in routers.values { router.close() }
         guard !routers.isEmpty else { return }
-        loop.schedule(at: loop.refreshNow() &+ limits.closeNanoseconds) { [self] in
+        closeTimer = loop.schedule(at: loop.refreshNow() &+ limits.closeNanoseconds) { [self] in
             for router in routers.values { router.abort() }
         }
     }
