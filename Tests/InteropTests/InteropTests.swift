@@ -88,6 +88,8 @@ struct InteropTests {
             let connection = try await host.connect(to: address)
             #expect(connection.remotePeerID == address.peerID)
             #expect(connection.security == stack.security && connection.muxer == stack.muxer)
+            // py-libp2p leaves the muxer to multistream-select.
+            #expect(connection.upgradeReport.negotiated == (stack.other == .goLibp2p ? .early : .classic))
             let ping = try await Ping.open(on: connection)
             for _ in 0..<5 { #expect(try await ping.roundTrip() > 0) }
             await ping.close()
