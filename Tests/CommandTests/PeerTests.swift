@@ -9,9 +9,10 @@ import TestSupport
     private func serve(_ arguments: String..., descriptors: Int? = nil) async throws -> (server: Command, address: String) {
         let server = try Command(["serve"] + arguments, descriptors: descriptors)
         #expect(await server.output.has("\n"), "no address: \(server.errors.text)")
-        let line = server.output.text
+        // The libp2p node's address may have come as well.
+        let line = String(server.output.text.prefix { $0 != "\n" })
         #expect(line.hasPrefix("listening on /"), "\(line)")
-        return (server, line.dropFirst("listening on ".count).trimmingCharacters(in: .newlines))
+        return (server, String(line.dropFirst("listening on ".count)))
     }
 
     private func end(_ server: Command) async {
