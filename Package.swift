@@ -66,7 +66,7 @@ let package = Package(
         .executableTarget(
             name: "streamgauge",
             dependencies: [
-                "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Bytes", "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
 

@@ -20,6 +20,26 @@ public enum Statistics {
         return median(values.map { abs($0 - middle) })
     }
 
+    /// The value below which `fraction` of `values` lie, on the straight line between the two nearest; nil for nothing.
+    public static func quantile(_ values: [Double], _ fraction: Double) -> Double? {
+        guard !values.isEmpty else { return nil }
+        let sorted = values.sorted()
+        let position = fraction * Double(sorted.count - 1)
+        let lower = Int(position)
+        let upper = min(lower + 1, sorted.count - 1)
+        return sorted[lower] + (sorted[upper] - sorted[lower]) * (position - Double(lower))
+    }
+
+    /// Tukey's box plot; nil for nothing.
+    public static func boxPlot(_ values: [Double]) -> BoxPlot? {
+        guard let q1 = quantile(values, 0.25), let middle = median(values), let q3 = quantile(values, 0.75) else { return nil }
+        let fence = 1.5 * (q3 - q1)
+        let isOutlier = { (value: Double) in value < q1 - fence || value > q3 + fence }
+        let inside = values.filter { !isOutlier($0) }
+        guard let least = inside.min(), let most = inside.max() else { return nil }
+        return BoxPlot(min: least, q1: q1, median: middle, q3: q3, max: most, outliers: values.filter(isOutlier).sorted())
+    }
+
     public static func spread(_ values: [Double]) -> Spread? {
         guard let middle = median(values), let least = values.min(), let most = values.max() else { return nil }
         return Spread(min: least, median: middle, max: most)
@@ -36,5 +56,27 @@ public struct Spread: Codable, Sendable, Equatable {
         self.min = min
         self.median = median
         self.max = max
+    }
+}
+
+/// How values lie: quartiles, and values further outside the box than one and a half times its length.
+///
+/// Invariant: `min` and `max` are the extremes of what is not in `outliers`.
+public struct BoxPlot: Sendable, Equatable {
+    public let min: Double
+    public let q1: Double
+    public let median: Double
+    public let q3: Double
+    public let max: Double
+    /// Sorted.
+    public let outliers: [Double]
+
+    public init(min: Double, q1: Double, median: Double, q3: Double, max: Double, outliers: [Double]) {
+        self.min = min
+        self.q1 = q1
+        self.median = median
+        self.q3 = q3
+        self.max = max
+        self.outliers = outliers
     }
 }

@@ -46,4 +46,11 @@ enum Signals {
             source.resume()
         }
     }
+
+    /// Waits for the first SIGINT or SIGTERM.
+    static func termination() async {
+        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
+            onTermination { continuation.resume() }
+        }
+    }
 }

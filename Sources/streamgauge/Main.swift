@@ -25,7 +25,7 @@ struct StreamGauge: AsyncParsableCommand {
             """,
         subcommands: [
             CanonicalCommand.self, RunCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self,
-            IdentifyCommand.self, PerfCommand.self,
+            IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self,
         ],
         defaultSubcommand: CanonicalCommand.self)
 }

@@ -85,7 +85,7 @@ struct ServeCommand: AsyncParsableCommand {
             signal(SIGINT, SIG_IGN)
             await Self.stdinEnd()
         } else {
-            await Self.terminationSignal()
+            await Signals.termination()
         }
         await responder.stop()
         await host?.close()
@@ -113,12 +113,6 @@ struct ServeCommand: AsyncParsableCommand {
                 while let data = try? FileHandle.standardInput.read(upToCount: 1), !data.isEmpty {}
                 continuation.resume()
             }
-        }
-    }
-
-    private static func terminationSignal() async {
-        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-            Signals.onTermination { continuation.resume() }
         }
     }
 }

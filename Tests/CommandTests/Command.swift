@@ -25,14 +25,18 @@ final class Command: Sendable {
 
     /// Starts `streamgauge` with `arguments`.
     ///
-    /// - Parameter descriptors: how many descriptors the process may have; nil for as many as this one.
-    init(_ arguments: [String], descriptors: Int? = nil) throws {
+    /// - Parameters:
+    ///   - executable: another program to start instead.
+    ///   - environment: variables that it gets beside those of this process.
+    ///   - descriptors: how many descriptors the process may have; nil for as many as this one.
+    init(_ arguments: [String], executable: String = Executable.path, environment: [String: String] = [:], descriptors: Int? = nil) throws {
         let process = Process()
+        process.environment = ProcessInfo.processInfo.environment.merging(environment) { $1 }
         if let descriptors {
             process.executableURL = URL(fileURLWithPath: "/bin/sh")
-            process.arguments = ["-c", "ulimit -n \(descriptors); exec \"$0\" \"$@\"", Executable.path] + arguments
+            process.arguments = ["-c", "ulimit -n \(descriptors); exec \"$0\" \"$@\"", executable] + arguments
         } else {
-            process.executableURL = URL(fileURLWithPath: Executable.path)
+            process.executableURL = URL(fileURLWithPath: executable)
             process.arguments = arguments
         }
         let (out, err) = (Pipe(), Pipe())
@@ -77,7 +81,10 @@ final class Command: Sendable {
         return Outcome(code: isExit ? status : nil, signal: isExit ? nil : status, output: output.text, errors: errors.text)
     }
 
-    func send(_ signal: Int32) { Glibc.kill(processID, signal) }
+    /// Nothing for a process that has ended: its number may be another's by now.
+    func send(_ signal: Int32) {
+        if !end.isClosed { Glibc.kill(processID, signal) }
+    }
 
     /// Processes that this one has started and that are there.
     var children: [Int32] {

@@ -13,6 +13,22 @@ import Testing
         #expect(Statistics.medianIndex([]) == nil)
     }
 
+    @Test func quantiles() {
+        #expect(Statistics.quantile([], 0.5) == nil)
+        #expect(Statistics.quantile([7], 0.25) == 7)
+        #expect(Statistics.quantile([4, 1, 3, 2], 0.25) == 1.75)
+        #expect(Statistics.quantile([4, 1, 3, 2], 0) == 1 && Statistics.quantile([4, 1, 3, 2], 1) == 4)
+    }
+
+    @Test func boxPlots() throws {
+        #expect(Statistics.boxPlot([]) == nil)
+        #expect(Statistics.boxPlot([5, 5, 5]) == BoxPlot(min: 5, q1: 5, median: 5, q3: 5, max: 5, outliers: []))
+        let box = try #require(Statistics.boxPlot([100, 1, 2, 3, 4, 5, 6, 7, -50]))
+        #expect(box == BoxPlot(min: 1, q1: 2, median: 4, q3: 6, max: 7, outliers: [-50, 100]))
+        // Six beyond the third quartile is one and a half times the box: the fence itself is inside.
+        #expect(Statistics.boxPlot([1, 2, 3, 4, 5, 6, 7, 12, -4])?.outliers == [])
+    }
+
     @Test func spreads() {
         #expect(Statistics.spread([2, 9, 4]) == Spread(min: 2, median: 4, max: 9))
         #expect(Statistics.spread([]) == nil)

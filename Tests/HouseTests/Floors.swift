@@ -20,7 +20,7 @@ enum Floors {
         "Load": ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"],
         "Report": ["Gauge"],
         // Floor 5
-        "streamgauge": ["Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels"],
+        "streamgauge": ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels"],
     ]
 
     /// Modules of packages that others publish.
