@@ -47,10 +47,10 @@ enum Signals {
         }
     }
 
-    /// Waits for the first SIGINT or SIGTERM.
-    static func termination() async {
-        await withCheckedContinuation { (continuation: CheckedContinuation<Void, Never>) in
-            onTermination { continuation.resume() }
-        }
+    /// Hears the first SIGINT or SIGTERM from now on: to be called before anybody is told that the program is ready, and awaited later.
+    static func watchTermination() -> AsyncStream<Void> {
+        let (stream, continuation) = AsyncStream<Void>.makeStream()
+        onTermination { continuation.finish() }
+        return stream
     }
 }

@@ -67,11 +67,12 @@ struct PerfAppCommand: AsyncParsableCommand {
     // MARK: The listener
 
     private static func listen(on ip: IPv4Address, _ host: P2P.Host, _ redis: RedisClient, _ settings: PerfAppSettings) async throws {
+        let termination = Signals.watchTermination()
         let bound = try await host.listen(on: Multiaddr([.ip4(ip), .tcp(0)]))
         let address = reachable(bound)
         try await redis.set(settings.addressKey, address.description)
         log("listening on \(address), as \(settings.addressKey) in Redis")
-        await Signals.termination()
+        for await _ in termination {}
     }
 
     /// An address that others can dial: every interface is not one, so the first that is not loopback stands for them.

@@ -77,15 +77,16 @@ struct ServeCommand: AsyncParsableCommand {
             Exit.tell(error)
             throw Exit.failed
         }
+        let termination = untilStdinEnds ? nil : Signals.watchTermination()
         FileHandle.standardOutput.write(Data("\(ServerProcess.readyPrefix)\(responder.address)\n".utf8))
         // A server that another program holds answers its runs and nothing else, unless told to.
         let host = untilStdinEnds && libp2p == nil ? nil : try await startNode()
-        if untilStdinEnds {
+        if let termination {
+            for await _ in termination {}
+        } else {
             // Ctrl-C reaches every program of the terminal; whoever holds our input decides what it means.
             signal(SIGINT, SIG_IGN)
             await Self.stdinEnd()
-        } else {
-            await Signals.termination()
         }
         await responder.stop()
         await host?.close()

@@ -122,12 +122,12 @@ import TestSupport
                 let whole = pair.initiator.take()
                 let flight = Array(whole.prefix(left))
                 left -= flight.count
-                // Where a signature is shorter than the sample's, all of the handshake may have gone through.
                 isCut = flight.count < whole.count || whole.isEmpty
                 pair.responder.receive(flight)
                 pair.initiator.receive(pair.responder.take())
             }
-            guard count == 0 || isCut || !pair.responder.channel.isEstablished else { continue }
+            // Where a signature is shorter than the sample's, all of the handshake may have gone through.
+            guard !pair.responder.channel.isEstablished else { continue }
             pair.responder.receiveEnd()
             #expect(pair.responder.failure == .endedInHandshake, "after \(count) bytes")
         }
