@@ -14,8 +14,8 @@ public struct Catalogue: Sendable {
         throw CatalogueError(name: name, nearest: Nearest.to(name, among: entries.map(\.name)), known: entries.map(\.name))
     }
 
-    /// What the bare command and `scripts/bench` run: the same questions to raw TCP, yamux and mplex.
-    public static let canonical = Catalogue(entries: raw + muxed("yamux") + muxed("mplex"))
+    /// What the bare command and `scripts/bench` run: the same questions to raw TCP, yamux and mplex, and what security leaves of yamux.
+    public static let canonical = Catalogue(entries: raw + muxed("yamux") + muxed("mplex") + secured("noise") + secured("tls"))
 
     private static let raw: [Entry] = [
         Entry(
@@ -59,6 +59,22 @@ public struct Catalogue: Sendable {
                 scenario: Scenario(
                     subject: subject, workload: "mixed", streams: 101,
                     flows: [.init(verb: .request, streams: 1, messageSizeBytes: 64), .init(verb: .send, messageSizeBytes: 64 << 10)])),
+        ]
+    }
+
+    private static func secured(_ security: String) -> [Entry] {
+        let subject = "tcp+\(security)+yamux"
+        return [
+            Entry(
+                name: "\(security)-bulk-1", question: "what do \(security) and yamux leave of one connection",
+                scenario: bulk(subject, connections: 1, streams: 1, messageSizeBytes: 64 << 10)),
+            Entry(
+                name: "\(security)-request-1000", question: "how many requests a second do a thousand streams make through \(security)",
+                scenario: request(subject, streams: 1000)),
+            Entry(
+                name: "\(security)-connect-10", question: "how many connections a second does \(security) let up, ten at a time",
+                scenario: Scenario(
+                    subject: subject, workload: "connect", connections: 10, flows: [.init(verb: .connect, messageSizeBytes: 64)])),
         ]
     }
 

@@ -7,7 +7,7 @@ import Report
 /// The bare command: the canonical run.
 struct CanonicalCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "canonical", abstract: "The canonical run: raw TCP, yamux and mplex over loopback (the default).",
+        commandName: "canonical", abstract: "The canonical run over loopback: raw TCP, yamux and mplex, and yamux behind noise and TLS (the default).",
         discussion: """
             The same questions to each: one stream, ten connections with a thousand streams each, small messages, requests, churn, and
             a request beside bulk. With --repeat the subjects take turns, so that a drift of the machine meets them all.

@@ -10,7 +10,8 @@ struct RunCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "run", abstract: "Measures one subject with one workload.",
         discussion: """
-            A SUBJECT is layers joined by +: a transport (tcp, unix, memory) and a multiplexer (yamux, mplex). Without a multiplexer every
+            A SUBJECT is layers joined by +: a transport (tcp, unix, memory), perhaps security (noise, tls, plaintext), and a multiplexer
+            (yamux, mplex). With security a connection is negotiated as libp2p does it; without, it is bare. Without a multiplexer every
             stream is a connection of its own.
 
             Workloads:
@@ -20,6 +21,7 @@ struct RunCommand: AsyncParsableCommand {
               streamgauge run tcp+yamux -m 1000 -s 1KiB             1 KiB messages over a thousand streams
               streamgauge run tcp+yamux -c 10 -m 1000 --direction both
               streamgauge run tcp -w request -s 64                  a raw TCP round trip
+              streamgauge run tcp+noise+yamux -w connect -c 10      connections with handshake and first answer
               streamgauge run tcp+yamux -w request -m 100 -R 50000  open loop: 50,000 requests a second
               streamgauge run tcp+mplex -w mixed -m 101             a request beside a hundred bulk streams
               streamgauge run tcp+yamux -w mixed -m 101 --read-rate 200MiB   beside readers that are slow
@@ -28,7 +30,7 @@ struct RunCommand: AsyncParsableCommand {
               streamgauge run --scenario s.json                     the same again
             """)
 
-    @Argument(help: "What to measure, such as tcp, tcp+yamux, unix+mplex, memory+yamux.")
+    @Argument(help: "What to measure, such as tcp, tcp+yamux, tcp+noise+yamux, unix+mplex.")
     var subject: String?
 
     @Option(name: .shortAndLong, help: "bulk, request, churn, connect, idle or mixed. (default: bulk)")
