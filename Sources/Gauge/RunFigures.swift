@@ -26,6 +26,8 @@ public struct RunFigures: Codable, Sendable, Equatable {
     public var latency: Measured<LatencySummary> = .unmeasured
     public var service: Measured<LatencySummary> = .unmeasured
     public var pacerLateness: Measured<LatencySummary> = .unmeasured
+    /// How connections came up, step by step.
+    public var connectSteps: Measured<[ConnectStep]> = .unmeasured
     public var jainFairness: Measured<Double> = .unmeasured
     public var starvedStreams: Measured<Int> = .unmeasured
     public var streamBytesMin: Measured<UInt64> = .unmeasured

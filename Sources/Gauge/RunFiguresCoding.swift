@@ -82,6 +82,7 @@ extension RunFigures {
         case latency = "latency_ns"
         case service = "service_ns"
         case pacerLateness = "pacer_lateness_ns"
+        case connectSteps = "connect_steps"
         case jainFairness = "jain_fairness"
         case starvedStreams = "starved_streams"
         case streamBytesMin = "stream_bytes_min"
@@ -131,6 +132,7 @@ extension RunFigures {
         try container.encode(latency, forKey: .latency)
         try container.encode(service, forKey: .service)
         try container.encode(pacerLateness, forKey: .pacerLateness)
+        try container.encode(connectSteps, forKey: .connectSteps)
         try container.encode(jainFairness, forKey: .jainFairness)
         try container.encode(starvedStreams, forKey: .starvedStreams)
         try container.encode(streamBytesMin, forKey: .streamBytesMin)

@@ -9,15 +9,12 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
         case tcp, unix, memory
     }
 
-    public enum MuxerKind: String, CaseIterable, Sendable {
-        case none, yamux, mplex
-    }
-
     public let transport: Transport
     public let security: SecurityKind?
-    public let muxer: MuxerKind
+    /// Nil where every stream is a connection of its own.
+    public let muxer: MuxerKind?
 
-    public init(transport: Transport, security: SecurityKind? = nil, muxer: MuxerKind) {
+    public init(transport: Transport, security: SecurityKind? = nil, muxer: MuxerKind?) {
         self.transport = transport
         self.security = security
         self.muxer = muxer
@@ -25,10 +22,12 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
 
     /// Every stack there is, in the order in which they are listed for people.
     public static var all: [ProtocolStack] {
-        let bare = Transport.allCases.flatMap { transport in MuxerKind.allCases.map { ProtocolStack(transport: transport, muxer: $0) } }
+        let bare = Transport.allCases.flatMap { transport in
+            ([nil] + MuxerKind.allCases).map { ProtocolStack(transport: transport, muxer: $0) }
+        }
         let secured = Transport.allCases.flatMap { transport in
             SecurityKind.allCases.flatMap { security in
-                [MuxerKind.yamux, .mplex].map { ProtocolStack(transport: transport, security: security, muxer: $0) }
+                MuxerKind.allCases.map { ProtocolStack(transport: transport, security: security, muxer: $0) }
             }
         }
         return bare + secured
@@ -44,18 +43,17 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
     }
 
     public var description: String {
-        ([transport.rawValue] + (security.map { [$0.rawValue] } ?? []) + (muxer == .none ? [] : [muxer.rawValue])).joined(separator: "+")
+        [transport.rawValue, security?.rawValue, muxer?.rawValue].compactMap { $0 }.joined(separator: "+")
     }
 
     /// How connections of this stack are upgraded; nil when they are bare. Makes the keys, which takes milliseconds.
     func makeUpgradeConfiguration() throws -> UpgradeConfiguration? {
-        guard let security else { return nil }
-        return try UpgradeConfiguration(
-            identity: LocalIdentity(generating: .ed25519), security: [security], muxers: [muxer == .mplex ? .mplex : .yamux])
+        guard let security, let muxer else { return nil }
+        return try UpgradeConfiguration(identity: LocalIdentity(generating: .ed25519), security: [security], muxers: [muxer])
     }
 
     /// Without a muxer every stream is a connection of its own.
-    public var hasMuxer: Bool { muxer != .none }
+    public var hasMuxer: Bool { muxer != nil }
 }
 
 /// A subject that does not exist.

@@ -80,6 +80,8 @@ extension Attempt {
         let reason = isOperational ? "no operation completed in the window" : "the workload has no answers to wait for"
         let intervals = figures.intervals
         figures.apply(client.recording, emptyBecause: reason)
+        let steps = client.connectSteps.steps
+        figures.connectSteps = steps.isEmpty ? .unavailable("measured by the workload connect only") : .value(steps)
         if !isOperational { figures.intervals = intervals }
         guard scenario.ratePerSecond != nil else {
             let closed = "closed loop: an operation starts when the one before it has ended"

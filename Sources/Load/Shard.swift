@@ -90,17 +90,7 @@ final class Shard {
     // MARK: Connections
 
     func makeMuxer(_ role: MuxerRole) -> any Muxer {
-        switch stack.muxer {
-        case .none: return Passthrough(role: role, limits: muxerLimits)
-        case .yamux:
-            var limits = YamuxLimits()
-            limits.common = muxerLimits
-            return Yamux(role: role, limits: limits)
-        case .mplex:
-            var limits = MplexLimits()
-            limits.common = muxerLimits
-            return Mplex(role: role, limits: limits)
-        }
+        stack.muxer?.make(role, limits: muxerLimits) ?? Passthrough(role: role, limits: muxerLimits)
     }
 
     /// A connection that has been dialled; its greeting goes out, it is upgraded where the stack says so, and its streams are opened.
@@ -110,6 +100,7 @@ final class Shard {
         let greeting = Greeting(role: .data, connection: index, streamBase: streamBase, token: token).encoded
         let traffic = TrafficConnection(shard: self, index: index, streamBase: streamBase)
         traffic.dialledAt = dialledAt
+        traffic.readyAt = freshNow()
         guard let upgrader else {
             let connection = Connection(channel: channel, muxer: makeMuxer(.initiator), handler: traffic, loop: loop, prefix: greeting)
             add(traffic, connection)
@@ -120,12 +111,24 @@ final class Shard {
         upgrader.upgrade(channel, .initiator, prefix: greeting) { [self] result in
             switch result {
             case .success(let upgraded):
+                traffic.readyAt = upgraded.report.marks.last?.nanoseconds ?? traffic.readyAt
                 adopt(upgraded, traffic, .initiator)
                 traffic.open(streams: streamsAtFirst)
                 done(nil)
             case .failure(let error): done(error)
             }
         }
+    }
+
+    /// A connection that lives for one request has its answer: its steps are known.
+    func cameUp(_ traffic: TrafficConnection, firstAnswerAt end: Nanoseconds) {
+        guard recorder.isMeasuring else { return }
+        let marks = traffic.secured?.report.marks ?? []
+        harvest.connectSteps.record("\(stack.transport.rawValue) connected", nanoseconds: (marks.first?.nanoseconds ?? traffic.readyAt) &- traffic.dialledAt)
+        for (before, mark) in zip(marks, marks.dropFirst()) {
+            harvest.connectSteps.record(mark.milestone.name, nanoseconds: mark.nanoseconds &- before.nanoseconds)
+        }
+        harvest.connectSteps.record("stream opened, first answer", nanoseconds: end &- traffic.readyAt)
     }
 
     private func adopt(_ upgraded: UpgradedConnection, _ traffic: TrafficConnection, _ role: MuxerRole) {

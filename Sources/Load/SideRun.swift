@@ -95,17 +95,18 @@ final class SideRun: Sendable {
     func outcome(begin: Usage, end: Usage) async -> (SideOutcome, [Receipt]) {
         let each = await onEach { shard in
             (shard.recorder.recording(), shard.harvest.ledger, shard.harvest.problemSentences, shard.harvest.windowBytes,
-             shard.harvest.longestSilence, shard.harvest.allReceipts, shard.liveCount)
+             shard.harvest.longestSilence, shard.harvest.allReceipts, shard.liveCount, shard.harvest.connectSteps)
         }
         var outcome = SideOutcome(begin: begin, end: end)
         var receipts: [Receipt] = []
-        for (recording, ledger, problems, bytes, silence, list, live) in each {
+        for (recording, ledger, problems, bytes, silence, list, live, steps) in each {
             outcome.recording.merge(recording)
             outcome.ledger = outcome.ledger + ledger
             outcome.problems += problems
             outcome.windowBytes += bytes
             outcome.longestSilenceNanoseconds = max(outcome.longestSilenceNanoseconds, silence)
             receipts += list
+            outcome.connectSteps.merge(steps)
             if live > 0 { outcome.problems.append("\(live) connections were still open at the end") }
         }
         return (outcome, scenario.flows.contains { $0.verb.isEphemeral } ? PooledReceipts.merged(receipts) : receipts)
@@ -119,6 +120,7 @@ struct SideOutcome: Codable, Equatable, Sendable {
     var problems: [String] = []
     var windowBytes: [UInt64] = []
     var longestSilenceNanoseconds: UInt64 = 0
+    var connectSteps = ConnectSteps()
     var begin: Usage
     var end: Usage
 

@@ -47,6 +47,8 @@ final class TrafficConnection: StreamHandler {
     var pacerNumber: UInt32?
     /// When dialling began: where a request is a connection's whole life its latency counts from here.
     var dialledAt: Nanoseconds = 0
+    /// When the connection was ready for its first stream: the last step of coming up begins then.
+    var readyAt: Nanoseconds = 0
     /// Streams still to be opened by this end.
     private var wanted = 0
     private(set) var isReady = false
@@ -327,6 +329,7 @@ final class TrafficConnection: StreamHandler {
         }
         state.value.lanes[place].outstanding -= 1
         shard.operationCompleted(startedAt: state.value.starts[slot], endedAt: now)
+        if shard.reopensConnections { shard.cameUp(self, firstAnswerAt: now) }
         if shard.pacer != nil { shard.recorder.recordService(now &- state.value.serviceStarts[slot]) }
         if shard.isEphemeral { return }
         if shard.isFinishing { return finishLane(place) }

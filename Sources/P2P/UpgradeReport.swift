@@ -28,6 +28,18 @@ public struct UpgradeReport: Equatable, Sendable {
         case handshakeMessage(HandshakeMessage)
         case established
         case muxerAgreed
+
+        /// In words, for tables.
+        public var name: String {
+            switch self {
+            case .started: "begun"
+            case .securityAgreed: "security agreed on"
+            case .handshakeMessage(let message):
+                "handshake message '\(message.name)' \(message.direction == .sent ? "sent" : "received")"
+            case .established: "far end authenticated"
+            case .muxerAgreed: "multiplexer agreed on"
+            }
+        }
     }
 
     public struct Mark: Equatable, Sendable {

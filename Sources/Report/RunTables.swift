@@ -85,3 +85,17 @@ enum CostTable {
         }
     }
 }
+
+/// How connections came up, step by step.
+enum ConnectTable {
+    static func lines(_ figures: RunFigures, width: Int) -> [String] {
+        guard let steps = figures.connectSteps.value, !steps.isEmpty else { return [] }
+        var table = TextTable([
+            TextTable.Column("", .left), TextTable.Column("p50"), TextTable.Column("p99", importance: 2), TextTable.Column("max", importance: 1),
+        ])
+        for step in steps {
+            table.add([step.name] + [step.latency.p50, step.latency.p99, step.latency.max].map { Units.format(nanoseconds: $0) })
+        }
+        return table.lines(width: width, indent: 2)
+    }
+}

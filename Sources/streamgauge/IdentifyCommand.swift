@@ -37,11 +37,9 @@ struct IdentifyCommand: AsyncParsableCommand {
         for mark in report.marks {
             let what =
                 switch mark.milestone {
-                case .started: "begun"
-                case .securityAgreed: "security agreed on"
-                case .handshakeMessage(let message): "\(message.direction == .sent ? "sent" : "received") handshake message '\(message.name)', \(message.byteCount) B"
-                case .established: "far end authenticated"
-                case .muxerAgreed: "multiplexer agreed on (\(report.negotiated.rawValue))"
+                case .handshakeMessage(let message): "\(mark.milestone.name), \(message.byteCount) B"
+                case .muxerAgreed: "\(mark.milestone.name) (\(report.negotiated.rawValue))"
+                case .started, .securityAgreed, .established: mark.milestone.name
                 }
             let time = Units.format(nanoseconds: Double(mark.nanoseconds - start))
             print("  " + String(repeating: " ", count: max(0, 9 - time.count)) + time + "  " + what)

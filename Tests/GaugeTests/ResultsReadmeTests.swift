@@ -74,6 +74,9 @@ import Testing
         recording.service.record(1)
         recording.pacerLateness.record(1)
         figures.apply(recording)
+        var steps = ConnectSteps()
+        steps.record("tcp connected", nanoseconds: 1)
+        figures.connectSteps = .value(steps.steps)
         return RunRecord(setup: setup, repeats: [figures], environment: Samples.environment, command: "streamgauge run tcp+yamux")
     }
 

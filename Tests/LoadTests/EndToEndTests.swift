@@ -64,6 +64,11 @@ import Testing
         let isSecured = try ProtocolStack(subject).security != nil
         #expect(isSecured ? figures.ledger.client.sent.negotiation > greetings : figures.ledger.client.sent.negotiation == greetings)
         #expect((figures.ledger.client.sent.handshake > 0) == isSecured)
+        let steps = try #require(figures.connectSteps.value)
+        #expect(steps.first?.name == "\(try ProtocolStack(subject).transport.rawValue) connected")
+        #expect(steps.last?.name == "stream opened, first answer")
+        #expect(steps.map(\.name).contains("far end authenticated") == isSecured)
+        #expect(steps.allSatisfy { $0.latency.count == 100 })
     }
 
     @Test(arguments: stacks)
