@@ -1,5 +1,6 @@
 import Gauge
 @testable import Load
+import P2P
 import Testing
 
 /// Whole runs, client and server in one process over real sockets: the figures are valid, the counts exact, and every byte has its account.

@@ -1,4 +1,5 @@
 @testable import Load
+import P2P
 import Testing
 
 @Suite struct ProtocolStackTests {
