@@ -22,7 +22,7 @@ let package = Package(
     ],
     dependencies: [.package(name: "StreamGauge", path: "../")],
     targets: [
-        // The work that is measured, whatever measures it. None of it imports Kernel: with Kernel every tool gets the allocator of the program.
+        // The work that is measured, whatever measures it. Kernel is there for what it links: with it every tool has the allocator of the program.
         .target(
             name: "Workloads",
             dependencies: [

@@ -192,6 +192,11 @@ public import Glibc
         pushFrame(Note(tag: tag, end: appended, payload: raw))
     }
 
+    /// The same for a slice of the caller's.
+    public mutating func endFrame(tag: UInt64, payload: consuming Slice) {
+        endFrame(tag: tag, payload: QueuedSlice(payload))
+    }
+
     /// A frame with a header of twelve bytes, most significant first, in one step: what a yamux frame is.
     @inlinable @inline(__always)
     public mutating func appendFrame(header high: UInt64, _ low: UInt32, tag: UInt64, payload: consuming QueuedSlice) {
@@ -212,11 +217,6 @@ public import Glibc
         }
         appended &+= UInt64(truncatingIfNeeded: 12 &+ count)
         pushFrame(Note(tag: tag, end: appended, payload: raw))
-    }
-
-    /// The same for a slice of the caller's.
-    public mutating func endFrame(tag: UInt64, payload: consuming Slice) {
-        endFrame(tag: tag, payload: QueuedSlice(payload))
     }
 
     @usableFromInline mutating func reference(_ payload: RawSlice) {

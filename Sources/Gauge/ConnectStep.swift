@@ -36,8 +36,6 @@ public struct ConnectSteps: Codable, Sendable, Equatable {
         for entry in other.entries { histogram(entry.name) { $0.merge(entry.histogram) } }
     }
 
-    public mutating func reset() { entries = [] }
-
     public var steps: [ConnectStep] {
         entries.compactMap { entry in entry.histogram.summary().map { ConnectStep(name: entry.name, latency: $0) } }
     }

@@ -81,7 +81,7 @@ struct Attempt: Sendable {
     }
 
     /// Messages are counted where they arrive, so the window lasts until the last one has.
-    private var isSource: Bool { [.send, .receive, .duplex].contains(scenario.flows[0].verb) }
+    private var isSource: Bool { scenario.flows[0].verb.isBulk }
 
     private func serverState() async throws -> SideState {
         guard case .progress(let state) = try await control.call(.progress).reply else {

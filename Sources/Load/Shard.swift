@@ -65,7 +65,7 @@ final class Shard {
         upgrader = try stack.makeUpgradeConfiguration().map { Upgrader($0, loop: loop) }
         sampleRule = try SampleRule(parsing: scenario.verify)
         // The last message of each stream is its closing one, and counts as well.
-        let closers = [.send, .receive, .duplex].contains(flows[0].verb) ? operations.map { min($0, streams) } : nil
+        let closers = flows[0].verb.isBulk ? operations.map { min($0, streams) } : nil
         closersLeft = closers
         operationsLeft = operations.map { $0 - (closers ?? 0) }
         // What the streams of a connection hold together: enough for the next write and no more, because what is queued is touched

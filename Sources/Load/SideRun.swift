@@ -215,7 +215,8 @@ extension Shard {
 
     /// What the kernel made of the options of a connection's socket; nothing where there is no socket.
     private func socketOptions(of connection: Connection) -> [String: Int] {
-        guard let settings = loop.settings(of: connection.channel) else { return [:] }
+        let channel = (connection.channel as? SecuredChannel)?.raw ?? connection.channel
+        guard let settings = loop.settings(of: channel) else { return [:] }
         var options = [
             "so_rcvbuf": settings.receiveBufferBytes, "so_sndbuf": settings.sendBufferBytes, "so_rcvlowat": settings.receiveLowWaterBytes,
             "tcp_nodelay": settings.noDelay == true ? 1 : 0,

@@ -22,7 +22,8 @@ final class SlowReader {
     private var allowance = 0.0
     private var lastTick: Nanoseconds = 0
     private var timer: LoopTimer?
-    private weak var connection: Connection?
+    /// Held: the connection lets go of its handler, and with it of this, at its end.
+    private var connection: Connection?
 
     init(loop: EventLoop, bytesPerSecond: Double) {
         self.loop = loop
@@ -33,7 +34,7 @@ final class SlowReader {
 
     /// Bytes arrived that are to be read later.
     func received(_ byteCount: Int, on stream: StreamHandle, _ connection: Connection) {
-        self.connection = connection
+        if self.connection == nil { self.connection = connection }
         let wasIdle = owed.isEmpty
         owed.push(Debt(stream: stream, byteCount: byteCount))
         guard wasIdle else { return }

@@ -42,7 +42,7 @@ struct SendScheduler: ~Copyable {
         sparseDeficitMin = quantum - Int32(clamping: min(max(limits.sparseBytesMax, 0), Int(quantum)))
     }
 
-    /// A stream's right to send its next frame, and how it came by it. `origin` goes into the frame's tag, for ``takeBack(_:byteCount:origin:_:)``.
+    /// A stream's right to send frames, and how it came by it. `origin` goes into the first frame's tag, ``originOfTheRest`` into the others', for ``takeBack(_:byteCount:origin:_:)``.
     struct Turn: BitwiseCopyable {
         let index: Int
         let origin: UInt64
@@ -73,7 +73,7 @@ struct SendScheduler: ~Copyable {
         append(index, isSparse(streams[index]) && !wasBlocked ? .sparse : .bulk, &streams)
     }
 
-    /// Whose turn it is. The stream may send as long as ``keepsTurn(_:)``; then follows ``endTurn(_:hasMore:_:)``, or ``blocked(_:_:)``.
+    /// Whose turn it is. The stream may send as long as ``keepsTurn(_:)``; then follows ``endTurn(_:_:)``, or ``blocked(_:_:)``.
     @inline(__always)
     mutating func next(_ streams: inout StreamTable) -> Turn? {
         if sparse.head != StreamRecord.noLink { return Turn(index: Int(sparse.head), origin: Turn.sparse) }

@@ -368,7 +368,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         isFlushScheduled = wasScheduled
     }
 
-    /// The channel took `byteCount` bytes of the hot.value.gather. Frames of which it took nothing go back to the muxer.
+    /// The channel took `byteCount` bytes of the gather. Frames of which it took nothing go back to the muxer.
     private func settle(_ byteCount: Int) {
         let offered = hot.value.gather.byteCount
         hot.value.gather.advance(by: byteCount)

@@ -319,7 +319,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     // MARK: On the loop
 
-    /// The time of this turn, nanoseconds: read once a turn, after the wait.
+    /// The time of this turn, nanoseconds: read after the wait, and before that by the first who is told what the wait brought and asks.
     public var now: UInt64 { isNowStale ? refreshNow() : cachedNow }
 
     /// Reads the clock anew and makes that the time of this turn.

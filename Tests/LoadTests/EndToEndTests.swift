@@ -15,6 +15,9 @@ import Testing
         let scenario = try Scenario.counted(subject, .bulk, count: 500, streams: 5, messageSizeBytes: 10_000, direction: direction)
         let figures = try await Lab.run(scenario)
         expectHonest(figures)
+        let hasSocket = try ProtocolStack(subject).transport != .memory
+        #expect((figures.options.client.value?.isEmpty == false) == hasSocket, "\(figures.options.client)")
+        #expect((figures.options.server.value?.isEmpty == false) == hasSocket, "\(figures.options.server)")
         let each: UInt64 = 500 * 10_000
         let (up, down): (UInt64, UInt64) = (direction == "down" ? 0 : each, direction == "up" ? 0 : each)
         #expect(figures.ledger.client.sent.payload == up && figures.ledger.client.received.payload == down)

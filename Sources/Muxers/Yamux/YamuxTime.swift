@@ -61,7 +61,8 @@ struct Mark: BitwiseCopyable {
 ///
 /// Invariant: data waits only for the answer to a mark that is under way or due.
 struct MarkerState: ~Copyable {
-    /// Spacings for which a small message beside bulk, or bulk from the far end, is remembered: some milliseconds, as both come in bursts.
+    /// Spacings (2 MiB of data sent, with the usual spacing) for which a small message beside bulk, or bulk from the far end, is remembered: both come in
+    /// bursts.
     private static let memory = 32
 
     private let limits: YamuxMarkers?
