@@ -1,4 +1,4 @@
-/// One step of coming up: what part of a connection's beginning took how long, over all connections that began in the window.
+/// One step of coming up: what part of a connection's beginning took how long, over all connections whose answer came in the window.
 ///
 /// The steps of a connection follow each other without a gap: from the dial to the first answer they add up to its latency.
 public struct ConnectStep: Codable, Sendable, Equatable {

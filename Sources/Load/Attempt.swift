@@ -99,6 +99,7 @@ struct Attempt: Sendable {
             responder: generator.memoryResponder)
         let failure = await dialler.dialAll(local)
         if let failure { throw failure }
+        guard scenario.flows[0].verb != .connect else { return }
         let streams = await local.onEach { $0.streamsAtFirst }[0]
         try await awaitStreams(scenario.connections * perConnection * streams)
     }
@@ -143,8 +144,8 @@ struct Attempt: Sendable {
         let seconds = limits.phaseSeconds
         await local.onEach { $0.stopTraffic() }
         try await control.call(.stop)
-        if await !local.wait(seconds: seconds, until: { $0.outstanding == 0 }) {
-            throw RunError.unanswered(await local.onEach { $0.outstanding }.reduce(0, +), seconds: seconds)
+        if await !local.wait(seconds: seconds, until: { $0.outstanding == 0 && $0.dialling == 0 }) {
+            throw RunError.unanswered(await local.onEach { $0.outstanding + $0.dialling }.reduce(0, +), seconds: seconds)
         }
         // Each end must check its whole last message: the receiver is told before the sender sends it.
         try await control.call(.checkAll)
@@ -170,8 +171,7 @@ struct Attempt: Sendable {
     /// Every data connection is gone, and no other will come: the rest of the window would measure nothing.
     private var isCutOff: Bool {
         get async {
-            guard scenario.flows[0].verb != .connect else { return false }
-            return await !local.onEach { $0.liveCount }.contains { $0 > 0 }
+            await !local.onEach { $0.hasConnections }.contains(true)
         }
     }
 
@@ -200,8 +200,8 @@ struct Attempt: Sendable {
 
     private func isDone(_ shards: [Shard.Advance]) async throws -> Bool {
         let verb = scenario.flows[0].verb
-        // Without connections nothing more can happen; where each operation has one of its own, the next is on its way.
-        if verb != .connect, shards.allSatisfy({ $0.connections == 0 }) { return true }
+        // Without connections, and without one on its way, nothing more can happen.
+        if shards.allSatisfy({ $0.connections == 0 }) { return true }
         guard isSource else {
             return shards.reduce(0) { $0 + $1.completed } >= UInt64(scenario.count ?? 0)
         }

@@ -16,13 +16,13 @@ struct Dialler: Sendable {
     let connections: Int
     let responder: Responder?
 
-    /// Dials all; returns the first failure.
+    /// Dials all; returns the first failure. Where each operation is a connection of its own none is dialled yet: they are made as traffic goes.
     func dialAll(_ run: SideRun) async -> RunError? {
         for (number, shard) in run.shards.enumerated() {
             let failure: RunError? = await withCheckedContinuation { continuation in
                 shard.loop.submit {
-                    let jobs = LoopDials(dialler: self, shard: shard.value, first: number, stride: run.shards.count)
-                    jobs.run { continuation.resume(returning: $0) }
+                    let dials = LoopDials(dialler: self, shard: shard.value, first: number, stride: run.shards.count)
+                    dials.run { continuation.resume(returning: $0) }
                 }
             }
             if let failure { return failure }
@@ -31,74 +31,103 @@ struct Dialler: Sendable {
     }
 }
 
-/// The dials of one loop. On the loop only.
+/// The dials of one loop, few at a time. On the loop only; kept by the shard where connections are made again and again.
 private final class LoopDials {
+    private struct Job {
+        let connection: UInt32
+        var stream: UInt64 = 0
+        /// Called when the connection is there, upgraded and counted, or cannot be had.
+        let done: (RunError?) -> Void
+    }
+
     private let dialler: Dialler
-    private let shard: Shard
-    private let jobs: [(connection: UInt32, stream: UInt64)]
+    private unowned let shard: Shard
+    private let connections: [UInt32]
+    private var waiting: [Job] = []
     private var next = 0
+    /// Dials whose socket is not connected yet.
     private var inFlight = 0
-    private var failure: RunError?
-    private var done: ((RunError?) -> Void)?
 
     init(dialler: Dialler, shard: Shard, first: Int, stride: Int) {
         self.dialler = dialler
         self.shard = shard
-        jobs = Swift.stride(from: first, to: dialler.connections, by: stride).flatMap { connection in
-            (0..<dialler.streamsPerConnection).map { (UInt32(connection), UInt64($0)) }
+        connections = Swift.stride(from: first, to: dialler.connections, by: stride).map { UInt32($0) }
+    }
+
+    func run(_ done: @escaping (RunError?) -> Void) {
+        guard !shard.reopensConnections else {
+            shard.prepareConnecting(connections) { [self] connection in
+                begin(Job(connection: connection) { [shard] failure in if let failure { shard.problem("\(failure)") } })
+            }
+            return done(nil)
         }
-        let (dialler, shard) = (dialler, shard)
-        shard.onReconnect = { [unowned shard] connection in
-            LoopDials.dial(dialler, shard, connection, 0) { failure in
-                if let failure { shard.problem("\(failure)") }
+        var left = connections.count * dialler.streamsPerConnection
+        var firstFailure: RunError?
+        guard left > 0 else { return done(nil) }
+        for connection in connections {
+            for stream in 0..<dialler.streamsPerConnection {
+                begin(Job(connection: connection, stream: UInt64(stream)) { failure in
+                    firstFailure = firstFailure ?? failure
+                    left -= 1
+                    if left == 0 { done(firstFailure) }
+                })
             }
         }
     }
 
-    func run(_ done: @escaping (RunError?) -> Void) {
-        self.done = done
+    private func begin(_ job: Job) {
+        shard.dialBegan()
+        waiting.append(job)
         advance()
     }
 
     private func advance() {
-        while failure == nil, inFlight < Dialler.inFlightMax, next < jobs.count {
-            let job = jobs[next]
+        while inFlight < Dialler.inFlightMax, next < waiting.count {
+            let job = waiting[next]
             next += 1
-            inFlight += 1
-            Self.dial(dialler, shard, job.connection, job.stream) { [self] failure in
-                inFlight -= 1
-                self.failure = self.failure ?? failure
-                advance()
+            if next == waiting.count {
+                waiting.removeAll(keepingCapacity: true)
+                next = 0
             }
+            inFlight += 1
+            dial(job)
         }
-        guard inFlight == 0, failure != nil || next == jobs.count else { return }
-        done?(failure)
-        done = nil
     }
 
-    private static func dial(
-        _ dialler: Dialler, _ shard: Shard, _ connection: UInt32, _ stream: UInt64, _ done: @escaping (RunError?) -> Void
-    ) {
-        let started = shard.freshNow()
-        func connected(_ channel: any Channel) {
-            shard.dialled(channel, index: connection, streamBase: stream, token: dialler.token, dialledAt: started) { error in
-                done(error.map { .dialFailed(connection: Int(connection), address: "\(dialler.address)", reason: "\($0)") })
+    private func connected(_ result: Result<any Channel, RunError>, _ job: Job, startedAt: Nanoseconds) {
+        inFlight -= 1
+        switch result {
+        case .failure(let failure): end(job, failure)
+        case .success(let channel):
+            shard.dialled(channel, index: job.connection, streamBase: job.stream, token: dialler.token, dialledAt: startedAt) { [self] error in
+                end(job, error.map { failure(job, "\($0)") })
             }
         }
+        advance()
+    }
+
+    private func end(_ job: Job, _ failure: RunError?) {
+        job.done(failure)
+        shard.dialEnded()
+    }
+
+    private func failure(_ job: Job, _ reason: String) -> RunError {
+        .dialFailed(connection: Int(job.connection), address: dialler.responder == nil ? "\(dialler.address)" : "memory", reason: reason)
+    }
+
+    private func dial(_ job: Job) {
+        let startedAt = shard.freshNow()
         if let responder = dialler.responder {
-            guard let channel = responder.acceptMemory(on: shard.loop) else {
-                return done(.dialFailed(connection: Int(connection), address: "memory", reason: "the responder is on other loops"))
-            }
             // Not from within this call, as a socket would.
-            shard.loop.schedule(at: shard.now) { connected(channel) }
+            shard.loop.schedule(at: shard.now) { [self] in
+                let channel = responder.acceptMemory(on: shard.loop)
+                connected(
+                    channel.map { .success($0) } ?? .failure(failure(job, "the responder is on other loops")), job, startedAt: startedAt)
+            }
             return
         }
-        shard.loop.connect(to: dialler.address, options: dialler.options(shard)) { result in
-            switch result {
-            case .success(let channel): connected(channel)
-            case .failure(let error):
-                done(.dialFailed(connection: Int(connection), address: "\(dialler.address)", reason: "\(error)"))
-            }
+        shard.loop.connect(to: dialler.address, options: dialler.options(shard)) { [self] result in
+            connected(result.mapError { failure(job, "\($0)") }, job, startedAt: startedAt)
         }
     }
 }

@@ -18,7 +18,7 @@ struct Harvest {
     /// Bytes that each stream received in the window; streams that received none in any direction of theirs are left out by role.
     var windowBytes: [UInt64] = []
     private(set) var longestSilence: Nanoseconds = 0
-    /// Of connections that were made in the window.
+    /// Of connections whose answer came in the window.
     var connectSteps = ConnectSteps()
     // Of connections that have ended.
     var writes: UInt64 = 0

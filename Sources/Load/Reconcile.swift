@@ -81,7 +81,7 @@ extension Attempt {
         let intervals = figures.intervals
         figures.apply(client.recording, emptyBecause: reason)
         let steps = client.connectSteps.steps
-        figures.connectSteps = steps.isEmpty ? .unavailable("measured by the workload connect only") : .value(steps)
+        figures.connectSteps = Measured(steps.isEmpty ? nil : steps, else: scenario.flows[0].verb == .connect ? reason : "measured by the workload connect only")
         if !isOperational { figures.intervals = intervals }
         guard scenario.ratePerSecond != nil else {
             let closed = "closed loop: an operation starts when the one before it has ended"

@@ -41,13 +41,15 @@ final class Shard {
 
     var live: [UInt32: [TrafficConnection]] = [:]
     private(set) var liveCount = 0
+    /// Connections that are being made by this side and are not live yet.
+    private(set) var dialling = 0
     /// Streams that have been opened by this side or accepted, ever.
     private(set) var streamsBegun = 0
     var harvest = Harvest()
     /// Called when something changed that somebody may wait for.
     var onProgress: (() -> Void)?
-    /// Connect: makes the next connection in the place of the one that ended.
-    var onReconnect: ((UInt32) -> Void)?
+    /// Connect: the connections of this shard, made when traffic starts and again in the place of each that ended.
+    private var connecting: (indices: [UInt32], dial: (UInt32) -> Void)?
 
     /// - Parameters:
     ///   - operations: how many may be started; nil for no limit.
@@ -88,6 +90,18 @@ final class Shard {
     @inline(__always) func freshNow() -> Nanoseconds { Clock.now }
 
     // MARK: Connections
+
+    /// Whether a connection is there, or on its way.
+    var hasConnections: Bool { liveCount + dialling > 0 }
+
+    func prepareConnecting(_ indices: [UInt32], dial: @escaping (UInt32) -> Void) { connecting = (indices, dial) }
+
+    func dialBegan() { dialling += 1 }
+
+    func dialEnded() {
+        dialling -= 1
+        onProgress?()
+    }
 
     func makeMuxer(_ role: MuxerRole) -> any Muxer {
         stack.muxer?.make(role, limits: muxerLimits) ?? Passthrough(role: role, limits: muxerLimits)
@@ -188,8 +202,14 @@ final class Shard {
         live[traffic.index]?.removeAll { $0 === traffic }
         if live[traffic.index]?.isEmpty == true { live[traffic.index] = nil }
         liveCount -= 1
-        if reopensConnections, side == .client, isTrafficOn, mayIssue() { onReconnect?(traffic.index) }
+        connect(traffic.index)
         onProgress?()
+    }
+
+    /// Connect: the next operation, in the place of the connection `index`.
+    private func connect(_ index: UInt32) {
+        guard let connecting, isTrafficOn, mayIssue() else { return }
+        connecting.dial(index)
     }
 
     /// Without a muxer a connection is a stream, and the streams of one index are told apart.
@@ -206,6 +226,7 @@ final class Shard {
     func startTraffic() {
         isTrafficOn = true
         forEachLive { $0.startTraffic() }
+        for index in connecting?.indices ?? [] { connect(index) }
         pacer?.start()
     }
 
@@ -234,8 +255,9 @@ final class Shard {
         forEachLive { $0.finishTraffic() }
     }
 
-    /// Gives up what is still open.
+    /// Gives up what is still open, or on its way.
     func abandon() {
+        upgrader?.cancelAll()
         forEachLive { $0.connection?.abort() }
     }
 
@@ -288,7 +310,7 @@ final class Shard {
     var advance: Advance {
         Advance(
             completed: recorder.totals.operationsCompleted, received: recorder.totals.messagesReceived, left: operationsLeft ?? 0,
-            connections: liveCount)
+            connections: liveCount + dialling)
     }
 
     struct Advance: Equatable, Sendable {

@@ -167,7 +167,7 @@ final class TrafficConnection: StreamHandler {
     private func issueAll(_ place: Int, on connection: Connection) {
         while state.value.lanes[place].outstanding < UInt32(shard.flows[Int(state.value.lanes[place].flow)].depth) {
             guard shard.isTrafficOn, shard.mayIssue() else { return }
-            issue(place, intendedAt: shard.reopensConnections ? dialledAt : shard.freshNow(), on: connection)
+            issue(place, intendedAt: shard.freshNow(), on: connection)
         }
     }
 

@@ -27,8 +27,6 @@ final class HostLoop {
     private var servicesKept: (version: Int, table: ServiceTable)?
     private var proposalsKept: [[ProtocolID]: ProtocolProposals] = [:]
     private var routers: [UInt64: StreamRouter] = [:]
-    private var upgrades: [UInt64: Upgrade] = [:]
-    private var nextUpgrade: UInt64 = 0
     private var isClosing = false
     private var closeTimer: LoopTimer?
 
@@ -114,13 +112,7 @@ final class HostLoop {
     private func upgrade(
         _ channel: any Channel, _ role: MuxerRole, expectedRemote: PeerID?, _ completion: @escaping (Result<UpgradedConnection, UpgradeError>) -> Void
     ) {
-        nextUpgrade += 1
-        let number = nextUpgrade
-        let upgrade = upgrader.upgrade(channel, role, expectedRemote: expectedRemote) { [self] result in
-            upgrades[number] = nil
-            completion(result)
-        }
-        upgrades[number] = upgrade
+        let upgrade = upgrader.upgrade(channel, role, expectedRemote: expectedRemote, completion: completion)
         // The host may have closed while this was dialled.
         if isClosing { upgrade.cancel() }
     }
@@ -166,7 +158,7 @@ final class HostLoop {
     func close() {
         guard !isClosing else { return }
         isClosing = true
-        for upgrade in upgrades.values { upgrade.cancel() }
+        upgrader.cancelAll()
         for router in routers.values { router.close() }
         guard !routers.isEmpty else { return }
         closeTimer = loop.schedule(at: loop.refreshNow() &+ limits.closeNanoseconds) { [self] in

@@ -63,6 +63,7 @@ public final class Upgrade {
     func begin() {
         guard let port else { return }
         let loop = upgrader.loop
+        upgrader.began(self)
         mark(.started)
         let timeout = upgrader.configuration.timeoutNanoseconds
         timer = loop.schedule(at: loop.now &+ timeout) { [self] in fail(.timedOut(during: step, afterNanoseconds: timeout)) }
@@ -227,6 +228,7 @@ public final class Upgrade {
 
     private func finish(_ result: Result<UpgradedConnection, UpgradeError>) {
         state = .done
+        upgrader.ended(self)
         timer?.cancel()
         timer = nil
         port = nil

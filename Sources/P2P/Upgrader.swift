@@ -28,6 +28,7 @@ public final class Upgrader {
     public let loop: EventLoop
     let security: ProtocolChoice
     let muxers: ProtocolChoice
+    private var underWay: [ObjectIdentifier: Upgrade] = [:]
 
     public init(_ configuration: UpgradeConfiguration, loop: EventLoop) {
         self.configuration = configuration
@@ -71,4 +72,12 @@ public final class Upgrader {
         upgrade.begin()
         return port
     }
+
+    /// Gives up every upgrade that is under way; their completions hear ``UpgradeError/cancelled``.
+    public func cancelAll() {
+        for upgrade in underWay.values { upgrade.cancel() }
+    }
+
+    func began(_ upgrade: Upgrade) { underWay[ObjectIdentifier(upgrade)] = upgrade }
+    func ended(_ upgrade: Upgrade) { underWay[ObjectIdentifier(upgrade)] = nil }
 }
