@@ -57,11 +57,11 @@ import Glibc
         unsafe queuedCount &+= 1
     }
 
-    /// Ends one; with the last the block may go.
+    /// Ends one. Returns whether it was the last: the caller then releases the block.
     @inlinable @inline(__always)
-    func endQueued() {
+    func endQueued() -> Bool {
         unsafe queuedCount &-= 1
-        if unsafe queuedCount == 0 { unsafe Unmanaged.passUnretained(self).release() }
+        return unsafe queuedCount == 0
     }
 
     /// The bytes of `range`, read-only, valid while the block is borrowed.

@@ -345,20 +345,10 @@ public import Glibc
         firstFrameStart = appended
     }
 
-    /// Copies the unwritten bytes into `block` from `offset` on, as far as they fit: what a transport without a kernel does
+    /// Copies the unwritten bytes into `block` from its beginning, `byteLimit` at most and as far as they fit: what a transport without a kernel does
     /// in place of a write. Returns how many bytes that was; the caller then tells ``advance(by:)``.
-    public mutating func copyBytes(into block: Block, at offset: Int = 0) -> Int {
-        coverArena()
-        var total = 0
-        for index in vectorsHead..<vectorsUsed {
-            guard let base = unsafe vectors[index].iov_base else { continue }
-            let length = min(unsafe vectors[index].iov_len, block.capacity - offset - total)
-            unsafe block.withUnsafeMutableBytes(offset + total..<offset + total + length) { target in
-                unsafe target.baseAddress?.copyMemory(from: base, byteCount: length)
-            }
-            total += length
-            if offset + total == block.capacity { break }
-        }
-        return total
+    public mutating func copyBytes(into block: Block, byteLimit: Int = .max) -> Int {
+        var cursor = Cursor()
+        return copyBytes(from: &cursor, byteLimit: byteLimit, into: block, at: 0)
     }
 }

@@ -67,7 +67,9 @@
 
     @inlinable var base: UnsafeMutableRawPointer { unsafe block._withUnsafeGuaranteedRef { unsafe $0.base } + Int(start) }
 
-    @inlinable func release() { unsafe block._withUnsafeGuaranteedRef { $0.endQueued() } }
+    @inlinable func release() {
+        if unsafe block._withUnsafeGuaranteedRef({ $0.endQueued() }) { unsafe block.release() }
+    }
 
     /// The first `count` bytes, with a hold of their own.
     @inlinable func split(prefix count: Int) -> RawSlice {

@@ -29,7 +29,6 @@
     @usableFromInline var places = 0
     /// The free places, linked through their entries: the one let go last is still in the cache.
     @usableFromInline var freeHead: UInt32 = .max
-    @usableFromInline var queuedCount = 0
 
     public init(capacity: Int = 16) {
         self.capacity = max(capacity, 1)
@@ -38,18 +37,24 @@
 
     deinit {
         // Entries still queued hold slices: exactly the places that are not free.
+        let isFree = freePlaces
+        for place in 0..<places where !isFree[place] { unsafe entries[place].slice.release() }
+        unsafe entries.deallocate()
+    }
+
+    /// Of each place, whether it is free. Walks the list of them: for the end, and for looking from outside.
+    private var freePlaces: [Bool] {
         var isFree = [Bool](repeating: false, count: places)
         var free = freeHead
         while free != .max {
             isFree[Int(free)] = true
             free = unsafe entries[Int(free)].next
         }
-        for place in 0..<places where !isFree[place] { unsafe entries[place].slice.release() }
-        unsafe entries.deallocate()
+        return isFree
     }
 
-    /// Entries on all queues.
-    public var count: Int { queuedCount }
+    /// Entries on all queues. Walks the free places.
+    public var count: Int { freePlaces.count { !$0 } }
 
     @inlinable @inline(__always)
     mutating func place(_ slice: RawSlice, next: UInt32) -> UInt32 {
@@ -63,7 +68,6 @@
             places += 1
         }
         unsafe (entries + Int(index)).initialize(to: Entry(slice: slice, next: next))
-        queuedCount &+= 1
         return index
     }
 
@@ -71,7 +75,6 @@
     mutating func free(_ index: UInt32) {
         unsafe entries[Int(index)].next = freeHead
         freeHead = index
-        queuedCount &-= 1
     }
 
     /// Queues `slice` last.

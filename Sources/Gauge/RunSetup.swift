@@ -12,6 +12,8 @@ public struct RunSetup: Codable, Sendable, Equatable {
     public var messageSizeBytes: Int
     /// Requests that one stream keeps in flight.
     public var depth: Int
+    /// What the receivers of bulk read a second on each connection; absent where they read all at once.
+    public var readRateBytesPerSecond: Measured<Double>
     /// Operations a second that the pacer starts; absent in closed loop.
     public var ratePerSecond: Measured<Double>
     public var durationRequestedSeconds: Measured<Double>
@@ -28,6 +30,7 @@ public struct RunSetup: Codable, Sendable, Equatable {
 
     public init(
         subject: String, workload: String, direction: String = "up", connections: Int, streams: Int, messageSizeBytes: Int, depth: Int = 1,
+        readRateBytesPerSecond: Measured<Double> = .unavailable("receivers read all at once"),
         ratePerSecond: Measured<Double> = .unavailable("closed loop"),
         durationRequestedSeconds: Measured<Double> = .unavailable("the run ends by count"),
         countRequested: Measured<Int> = .unavailable("the run ends by time"), omitSeconds: Double = 0,
@@ -40,6 +43,7 @@ public struct RunSetup: Codable, Sendable, Equatable {
         self.streams = streams
         self.messageSizeBytes = messageSizeBytes
         self.depth = depth
+        self.readRateBytesPerSecond = readRateBytesPerSecond
         self.ratePerSecond = ratePerSecond
         self.durationRequestedSeconds = durationRequestedSeconds
         self.countRequested = countRequested
@@ -63,6 +67,7 @@ public struct RunSetup: Codable, Sendable, Equatable {
         case subject, workload, direction, connections, streams
         case messageSizeBytes = "message_size_bytes"
         case depth
+        case readRateBytesPerSecond = "read_rate_bytes_per_second"
         case ratePerSecond = "rate_per_second"
         case durationRequestedSeconds = "duration_requested_seconds"
         case countRequested = "count_requested"

@@ -32,7 +32,7 @@ public struct Scenario: Codable, Equatable, Sendable {
         public var messageSizeBytes: Int
         /// Requests under way on a stream at once.
         public var depth: Int
-        /// What the receivers of a connection together read a second; nil is all, at once. A slower reader leaves it to flow control to hold back the far end.
+        /// What the flow's receivers on a connection together read a second; nil is all, at once. A slower reader leaves it to flow control to hold back the far end.
         public var readRateBytesPerSecond: Double?
 
         public init(verb: Verb, streams: Int? = nil, messageSizeBytes: Int, depth: Int = 1, readRateBytesPerSecond: Double? = nil) {

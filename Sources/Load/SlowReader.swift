@@ -6,7 +6,7 @@ import Reactor
 /// A receiver that is done with what it received at a fixed rate and no faster, as an application is that writes to a disk or a database. What it
 /// is not done with yet is credit withheld: the muxer's flow control has to hold the far end back.
 ///
-/// One for each connection. Invariant: while `owed` is not empty the timer is armed.
+/// One for each flow of a connection that is read slowly. Invariant: while `owed` is not empty the timer is armed.
 final class SlowReader {
     /// Short against what a person notices and long against a turn of the loop.
     private static let tick: Nanoseconds = 1_000_000

@@ -20,8 +20,8 @@ final class TrafficConnection: StreamHandler {
     private let state = Owned(State())
     private let payload: Payload
     private let sampleRule: SampleRule
-    /// Where some streams are read slowly.
-    private let slowReader: SlowReader?
+    /// For each flow; empty where nothing is read slowly.
+    private let slowReaders: [SlowReader?]
 
     /// What every message touches.
     private struct State: ~Copyable {
@@ -59,7 +59,8 @@ final class TrafficConnection: StreamHandler {
         self.streamBase = streamBase
         payload = shard.payload
         sampleRule = shard.sampleRule
-        slowReader = shard.flows.lazy.compactMap(\.readRateBytesPerSecond).first.map { SlowReader(loop: shard.loop, bytesPerSecond: $0) }
+        let readers = shard.flows.map { $0.readRateBytesPerSecond.map { SlowReader(loop: shard.loop, bytesPerSecond: $0) } }
+        slowReaders = readers.contains { $0 != nil } ? readers : []
         for shape in shard.shapes { state.value.shapes.push(shape) }
     }
 
@@ -262,10 +263,8 @@ final class TrafficConnection: StreamHandler {
         }
         state.value.batchBytes += range.count
         noteHeard(place)
-        guard let slowReader, shard.isTrafficOn, shard.flows[Int(state.value.lanes[place].flow)].readRateBytesPerSecond != nil else {
-            return range.count
-        }
-        slowReader.received(range.count, on: stream, connection)
+        guard !slowReaders.isEmpty, shard.isTrafficOn, let reader = slowReaders[Int(state.value.lanes[place].flow)] else { return range.count }
+        reader.received(range.count, on: stream, connection)
         return 0
     }
 
@@ -379,7 +378,9 @@ final class TrafficConnection: StreamHandler {
 
     // MARK: The end
 
-    func stopTraffic() { slowReader?.finish() }
+    func stopTraffic() {
+        for reader in slowReaders { reader?.finish() }
+    }
 
     /// Sends a last message that both ends check whole, and finishes; requesters wait for its answer. Nothing else is under way by now.
     func finishTraffic() {

@@ -60,7 +60,7 @@ public final class MemoryChannel: Channel, TurnEndHandler {
             loop.schedule(at: loop.now &+ Self.poolRetryNanoseconds) { [weak self] in self?.wake() }
             return .blocked
         }
-        let count = min(gather.copyBytes(into: block), room)
+        let count = gather.copyBytes(into: block, byteLimit: room)
         peer.inbox.append((block, count))
         peer.inboxBytes += count
         peer.wake()

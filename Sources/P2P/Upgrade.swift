@@ -88,8 +88,8 @@ public final class Upgrade {
         }
     }
 
-    private func mark(_ milestone: UpgradeReport.Milestone) {
-        report.marks.append(UpgradeReport.Mark(milestone: milestone, nanoseconds: upgrader.loop.refreshNow()))
+    private func mark(_ milestone: UpgradeReport.Milestone, at time: UInt64? = nil) {
+        report.marks.append(UpgradeReport.Mark(milestone: milestone, nanoseconds: time ?? upgrader.loop.refreshNow()))
     }
 
     private func write(_ slice: Slice) {
@@ -138,12 +138,13 @@ public final class Upgrade {
         }
     }
 
-    private func takeHandshakeOutput() {
+    /// - Parameter arrival: when what was handled came in. Messages count as received then, so that what answering took is in the step of the answer.
+    private func takeHandshakeOutput(arrival: UInt64? = nil) {
         guard let secure else { return }
         let output = secure.takeOutput()
         if !output.isEmpty { write(Slice(copying: output)) }
         let messages = secure.handshakeMessages
-        for message in messages[messagesNoted...] { mark(.handshakeMessage(message)) }
+        for message in messages[messagesNoted...] { mark(.handshakeMessage(message), at: message.direction == .received ? arrival : nil) }
         messagesNoted = messages.count
         report.handshake = Traffic(sent: secure.counters.sent.handshakeBytes, received: secure.counters.received.handshakeBytes)
     }
@@ -151,11 +152,12 @@ public final class Upgrade {
     private func shakeHands(_ block: Block, _ range: Range<Int>) {
         guard let secure, let kind else { return }
         var opened: [Slice] = []
+        let arrival = upgrader.loop.refreshNow()
         do {
             try secure.open(block, range, into: &opened)
-            takeHandshakeOutput()
+            takeHandshakeOutput(arrival: arrival)
         } catch {
-            takeHandshakeOutput()
+            takeHandshakeOutput(arrival: arrival)
             return fail(.handshake(kind, error))
         }
         if secure.isEstablished { establish(opened) }

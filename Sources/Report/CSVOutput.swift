@@ -21,7 +21,7 @@ public enum CSVOutput {
         [
             ("subject", setup.subject), ("workload", setup.workload), ("direction", setup.direction),
             ("connections", "\(setup.connections)"), ("streams", "\(setup.streams)"), ("message_size_bytes", "\(setup.messageSizeBytes)"),
-            ("depth", "\(setup.depth)"), ("rate_per_second", cell(setup.ratePerSecond)), ("seed", "\(setup.seed)"),
+            ("depth", "\(setup.depth)"), ("read_rate_bytes_per_second", cell(setup.readRateBytesPerSecond)), ("rate_per_second", cell(setup.ratePerSecond)), ("seed", "\(setup.seed)"),
         ]
     }
 

@@ -124,6 +124,7 @@ enum Shape {
         var parts = [setup.subject, workload(setup), streams(setup)]
         if setup.workload != "idle", setup.workload != "connect" { parts.append("\(Units.exact(bytes: setup.messageSizeBytes)) messages") }
         if setup.depth > 1 { parts.append("depth \(setup.depth)") }
+        if let rate = setup.readRateBytesPerSecond.value { parts.append("read at \(Units.format(bytesPerSecond: rate))") }
         if let rate = setup.ratePerSecond.value { parts.append("\(Units.format(perSecond: rate)) open loop") }
         return parts.joined(separator: ", ")
     }

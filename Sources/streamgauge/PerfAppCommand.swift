@@ -43,25 +43,14 @@ struct PerfAppCommand: AsyncParsableCommand {
             switch settings.role {
             case .listener(let ip):
                 configuration.perf = .on
-                try await Self.with(configuration) { try await Self.listen(on: ip, $0, redis, settings) }
+                try await Node.with(configuration) { try await Self.listen(on: ip, $0, redis, settings) }
             case .dialer(let plan):
-                try await Self.with(configuration) { try await Self.dial($0, redis, settings, plan, waitSeconds) }
+                try await Node.with(configuration) { try await Self.dial($0, redis, settings, plan, waitSeconds) }
             }
         } catch {
             Exit.tell(error)
             throw Exit.failed
         }
-    }
-
-    private static func with(_ configuration: HostConfiguration, _ body: (P2P.Host) async throws -> Void) async throws {
-        let host = try P2P.Host(configuration)
-        do {
-            try await body(host)
-        } catch {
-            await host.close()
-            throw error
-        }
-        await host.close()
     }
 
     // MARK: The listener

@@ -22,7 +22,7 @@ struct PerfAppSettings {
     /// Keeps the tests that share a Redis server apart.
     let testKey: String
     let security: SecurityKind
-    let muxer: P2P.MuxerKind
+    let muxer: MuxerKind
     let isVerbose: Bool
 
     /// Where the listener's address stands in Redis.
@@ -35,7 +35,7 @@ struct PerfAppSettings {
         testKey = try source.text("TEST_KEY")
         _ = try source.choice("TRANSPORT", ["tcp": ()])
         security = try source.choice("SECURE_CHANNEL", ["noise": SecurityKind.noise, "tls": .tls])
-        muxer = try source.choice("MUXER", ["yamux": P2P.MuxerKind.yamux, "mplex": .mplex])
+        muxer = try source.choice("MUXER", ["yamux": MuxerKind.yamux, "mplex": .mplex])
         isVerbose = try source.flag("DEBUG", default: false)
         if isDialer {
             role = .dialer(

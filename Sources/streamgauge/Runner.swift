@@ -124,7 +124,10 @@ final class Runner: Sendable {
         let setup = RunSetup(
             subject: scenario.subject, workload: scenario.workload, direction: bulk.flatMap { directions[$0] } ?? "up",
             connections: scenario.connections, streams: scenario.streams, messageSizeBytes: scenario.messageSizeBytes,
-            depth: scenario.flows[0].depth, ratePerSecond: Measured(scenario.ratePerSecond, else: "closed loop"),
+            depth: scenario.flows[0].depth,
+            readRateBytesPerSecond: Measured(
+                scenario.flows.lazy.compactMap(\.readRateBytesPerSecond).first, else: "receivers read all at once"),
+            ratePerSecond: Measured(scenario.ratePerSecond, else: "closed loop"),
             durationRequestedSeconds: Measured(scenario.durationSeconds, else: "the run ends by count"),
             countRequested: Measured(scenario.count, else: "the run ends by time"), omitSeconds: scenario.omitSeconds,
             threads: BothSides(both: scenario.threads), processes: scenario.subject.hasPrefix("memory") ? 1 : 2,

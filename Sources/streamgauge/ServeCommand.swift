@@ -77,10 +77,12 @@ struct ServeCommand: AsyncParsableCommand {
             Exit.tell(error)
             throw Exit.failed
         }
+        // Nobody is told that the server is ready before all of it is.
         let termination = untilStdinEnds ? nil : Signals.watchTermination()
-        FileHandle.standardOutput.write(Data("\(ServerProcess.readyPrefix)\(responder.address)\n".utf8))
-        // A server that another program holds answers its runs and nothing else, unless told to.
-        let host = untilStdinEnds && libp2p == nil ? nil : try await startNode()
+        let host = try await startNode()
+        var ready = "\(ServerProcess.readyPrefix)\(responder.address)\n"
+        for address in host?.addresses ?? [] { ready += "libp2p node at \(address)\n" }
+        FileHandle.standardOutput.write(Data(ready.utf8))
         if let termination {
             for await _ in termination {}
         } else {
@@ -92,15 +94,26 @@ struct ServeCommand: AsyncParsableCommand {
         await host?.close()
     }
 
-    /// Listens as a libp2p node and prints the address with the peer's ID.
-    private func startNode() async throws -> P2P.Host {
+    /// A server that another program holds (``untilStdinEnds``) answers its runs and nothing else, unless told to.
+    private var isNode: Bool { !untilStdinEnds || libp2p != nil }
+
+    func validate() throws {
+        guard isNode || !perf && node.isStandard else {
+            throw ValidationError("--perf, --security, --muxer and --key are for the libp2p node: with --until-stdin-ends there is one only where --libp2p is given")
+        }
+        _ = try parsed("--libp2p", ifGiven: libp2p) { try Multiaddr($0) }
+        try node.validate()
+    }
+
+    /// Listens as a libp2p node.
+    private func startNode() async throws -> P2P.Host? {
+        guard isNode else { return nil }
         let address = try parsed("--libp2p", libp2p ?? "/ip4/127.0.0.1/tcp/0") { try Multiaddr($0) }
         let configuration = try node.makeConfiguration(perf: perf ? .on : .off)
         do {
             let host = try P2P.Host(configuration)
             host.handle(Echo.protocolID, Echo.service)
-            let bound = try await host.listen(on: address)
-            FileHandle.standardOutput.write(Data("libp2p node at \(bound)\n".utf8))
+            _ = try await host.listen(on: address)
             return host
         } catch {
             Exit.tell(error)

@@ -14,11 +14,13 @@ import TestSupport
         var gather = Gather()
         gather.appendPinned([1, 2, 3, 4])
         let block = Block(copying: [9, 9, 9, 9, 9].rawSpan)
-        let copied = gather.copyBytes(into: block, at: 2)
+        var cursor = Gather.Cursor()
+        let copied = gather.copyBytes(from: &cursor, into: block, at: 2)
         #expect(copied == 3 && block.bytes(0..<5).array() == [9, 9, 1, 2, 3])
         gather.advance(by: copied)
-        let nothing = gather.copyBytes(into: block, at: 5)
-        let rest = gather.copyBytes(into: block, at: 4)
+        cursor = Gather.Cursor()
+        let nothing = gather.copyBytes(from: &cursor, into: block, at: 5)
+        let rest = gather.copyBytes(from: &cursor, into: block, at: 4)
         #expect(nothing == 0 && rest == 1 && block.bytes(0..<5).array() == [9, 9, 1, 2, 4])
     }
 

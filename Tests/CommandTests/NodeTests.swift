@@ -84,10 +84,12 @@ import Testing
         (["ping", "nowhere"], "'nowhere' is not a multiaddr"), (["ping", "/ip4/127.0.0.1/tcp/1", "-n", "0"], "--count is 0"),
         (["identify", "/ip4/127.0.0.1/tcp/1", "--security", "ssl"], "--security: there is no 'ssl'; known are noise, tls, plaintext"),
         (["perf", "/ip4/127.0.0.1/tcp/1", "--muxer", "yamux,yamux"], "--muxer: 'yamux' is named twice"),
-        (["perf", "/ip4/127.0.0.1/tcp/1", "--upload", "much"], "--upload"),
+        (["perf", "/ip4/127.0.0.1/tcp/1", "--upload", "much"], "--upload"), (["serve", "--libp2p", "nowhere"], "--libp2p: 'nowhere' is not a multiaddr"),
+        (["serve", "--muxer", "quic"], "--muxer: there is no 'quic'"), (["serve", "--until-stdin-ends", "--perf"], "only where --libp2p is given"),
     ])
     func mistakes(arguments: [String], said: String) async throws {
         let outcome = try await Command(arguments).outcome()
         #expect(outcome.code == 64 && outcome.errors.contains(said), "\(outcome)")
+        #expect(outcome.output == "", "nobody is told that anything is ready")
     }
 }

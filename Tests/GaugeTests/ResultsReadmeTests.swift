@@ -66,6 +66,7 @@ import Testing
     private var fullRecord: RunRecord {
         var setup = Samples.setup
         setup.ratePerSecond = 1000
+        setup.readRateBytesPerSecond = 1000
         setup.countRequested = 1
         var figures = Samples.figures()
         figures.invalidate("an example")

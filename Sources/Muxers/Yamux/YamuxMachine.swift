@@ -97,7 +97,7 @@ struct YamuxMachine: ~Copyable {
     mutating func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         guard let index = streams.resolve(stream) else { throw .unknownStream }
         let queued = try streams[index].enqueue(payload, on: &queues, limits.common)
-        if streams[index].schedule == .idle, queued > 0 { wake(index) }
+        if queued > 0 { wake(index) }
         return queued
     }
 
@@ -111,6 +111,8 @@ struct YamuxMachine: ~Copyable {
     /// The stream may have something to send.
     @inline(__always)
     mutating func wake(_ index: Int) {
+        // Most messages are queued behind others, whose turn is to come already.
+        guard streams[index].schedule == .idle else { return }
         guard streams[index].sendWindow > 0 || streams[index].queue.isEmpty else {
             streams[index].flags.insert(.windowBlocked)
             return
