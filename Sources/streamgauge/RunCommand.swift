@@ -171,12 +171,19 @@ struct RunCommand: AsyncParsableCommand {
         guard type != .typeDirectory else { throw ValidationError("--scenario: \(path) is a directory") }
         let data: Data
         do {
-            data = try Data(contentsOf: URL(fileURLWithPath: path))
+            // A pipe is as good as a file, so what it is does not say how long it is.
+            data = try FileHandle(forReadingFrom: URL(fileURLWithPath: path)).read(upToCount: Self.scenarioBytesMax + 1) ?? Data()
         } catch {
             throw ValidationError("--scenario: \(path) cannot be read: \(error.localizedDescription)")
         }
+        guard data.count <= Self.scenarioBytesMax else {
+            throw ValidationError("--scenario: \(path) is not a scenario: it has more than \(Self.scenarioBytesMax) bytes")
+        }
         return try Scenario.decode(data, file: path)
     }
+
+    /// Many times what any scenario needs.
+    private static let scenarioBytesMax = 1 << 20
 
     private func scenarioFromOptions(_ subject: String) throws -> Scenario {
         let kind = try Workload(parsing: workload ?? "bulk")

@@ -150,5 +150,7 @@ import Testing
         }
         expectUsage(try await Command.run("run", "--scenario", scratch.path + "/none.json"), ["--scenario", "there is no file \(scratch.path)/none.json"])
         expectUsage(try await Command.run("run", "--scenario", scratch.path), ["--scenario", "is a directory"])
+        let endless = "/dev/zero"
+        expectUsage(try await Command.run("run", "--scenario", endless), ["--scenario", "\(endless) is not a scenario", "more than 1048576 bytes"])
     }
 }
