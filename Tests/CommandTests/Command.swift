@@ -5,14 +5,17 @@ import TestSupport
 
 /// The built program as a process, with what it prints.
 ///
-/// Whatever a test does, the process is killed when it has run for ``secondsMax``: a test that waits for it fails instead of hanging.
+/// Whatever a test does, the process and what it started are over when it has run for ``secondsMax``: a test that waits for it fails instead of
+/// hanging. They are over as well when nobody refers to the command any more, so a test that fails leaves nothing behind.
 final class Command: Sendable {
     static let secondsMax = 180.0
 
     struct Outcome: Sendable {
-        /// Exit code, or nil when a signal ended it.
+        /// Exit code, or nil when a signal ended it. Nil as well, as `signal` is, when it was cut off.
         var code: Int32?
         var signal: Int32?
+        /// Whether it, or what it started, went on until the time was up.
+        var wasCut: Bool
         /// Standard output and standard error.
         var output: String
         var errors: String
@@ -21,6 +24,7 @@ final class Command: Sendable {
     let processID: Int32
     let output = Gathered()
     let errors = Gathered()
+    /// How the process ended. Foundation hears of it when nobody holds a certain socket any more, which what the process started may have as well.
     private let end: Gathered
 
     /// Starts `streamgauge` with `arguments`.
@@ -46,7 +50,7 @@ final class Command: Sendable {
         let end = Gathered()
         self.end = end
         process.terminationHandler = { process in
-            end.add("\(process.terminationReason == .exit ? "exit" : "signal") \(process.terminationStatus)")
+            end.add(Data("\(process.terminationReason == .exit ? "exit" : "signal") \(process.terminationStatus)".utf8))
             end.close()
         }
         try process.run()
@@ -55,14 +59,19 @@ final class Command: Sendable {
             let handle = pipe.fileHandleForReading
             Thread.detachNewThread {
                 // What is there, at once: `read(upToCount:)` waits for as much as it may return.
-                while case let data = handle.availableData, !data.isEmpty { gathered.add(String(decoding: data, as: UTF8.self)) }
+                while case let data = handle.availableData, !data.isEmpty { gathered.add(data) }
                 gathered.close()
             }
         }
-        let number = processID
-        DispatchQueue.global().asyncAfter(deadline: .now() + Self.secondsMax) {
-            if !end.isClosed { Glibc.kill(number, SIGKILL) }
-        }
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.secondsMax) { [weak self] in self?.cut() }
+    }
+
+    deinit { cut() }
+
+    /// Kills what still runs, and waits for nothing more: whoever holds a pipe after that has left the group that the process leads.
+    func cut() {
+        let open = [end, output, errors].filter { $0.close(cut: true) }
+        if !open.isEmpty { Glibc.kill(-processID, SIGKILL) }
     }
 
     /// Runs to the end.
@@ -75,10 +84,12 @@ final class Command: Sendable {
         await end.closed()
         await output.closed()
         await errors.closed()
+        let wasCut = [end, output, errors].contains { $0.wasCut }
+        guard !wasCut else { return Outcome(wasCut: true, output: output.text, errors: errors.text) }
         let words = end.text.split(separator: " ")
         let status = words.last.flatMap { Int32($0) }
         let isExit = words.first == "exit"
-        return Outcome(code: isExit ? status : nil, signal: isExit ? nil : status, output: output.text, errors: errors.text)
+        return Outcome(code: isExit ? status : nil, signal: isExit ? nil : status, wasCut: false, output: output.text, errors: errors.text)
     }
 
     /// Nothing for a process that has ended: its number may be another's by now.
@@ -99,23 +110,36 @@ final class Command: Sendable {
 }
 
 /// Text that grows, for whoever waits for it.
+///
+/// Kept as bytes: a read may end within a character.
 final class Gathered: @unchecked Sendable {
     private let lock = NSLock()
-    private var gathered = ""
+    private var gathered = Data()
     private var isOver = false
+    private var isCut = false
     private var waiting: [(needle: String?, continuation: CheckedContinuation<Bool, Never>)] = []
 
-    var text: String { lock.withLock { gathered } }
+    var text: String { String(decoding: lock.withLock { gathered }, as: UTF8.self) }
     var isClosed: Bool { lock.withLock { isOver } }
+    /// Whether it was closed before it was complete.
+    var wasCut: Bool { lock.withLock { isCut } }
 
-    func add(_ text: String) {
-        lock.withLock { gathered += text }
+    /// Nothing is added to what is closed.
+    func add(_ bytes: Data) {
+        lock.withLock { if !isOver { gathered += bytes } }
         tell()
     }
 
-    func close() {
-        lock.withLock { isOver = true }
+    /// Whether this was open until now.
+    @discardableResult
+    func close(cut: Bool = false) -> Bool {
+        let wasOpen = lock.withLock {
+            let wasOpen = !isOver
+            if wasOpen { (isOver, isCut) = (true, cut) }
+            return wasOpen
+        }
         tell()
+        return wasOpen
     }
 
     private func tell() {
@@ -127,7 +151,7 @@ final class Gathered: @unchecked Sendable {
         for (continuation, found) in ready { continuation.resume(returning: found) }
     }
 
-    private func isFound(_ needle: String?) -> Bool { needle.map { gathered.contains($0) } ?? isOver }
+    private func isFound(_ needle: String?) -> Bool { needle.map { gathered.range(of: Data($0.utf8)) != nil } ?? isOver }
 
     /// Waits until `needle` has come; false when the text is complete without it.
     func has(_ needle: String?) async -> Bool {

@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// The commands that are libp2p nodes, as processes: `serve` on one side; `ping`, `identify` and `perf` on the other.
-@Suite(.serialized) struct NodeTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct NodeTests {
     /// Starts `serve`, and gives the full address of its libp2p node to `body`.
     private func withNode(_ arguments: [String] = [], _ body: (String) async throws -> Void) async throws {
         let server = try Command(["serve"] + arguments)

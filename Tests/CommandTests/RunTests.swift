@@ -3,7 +3,7 @@ import Gauge
 import Testing
 
 /// Runs as a person makes them: results on standard output, logs on standard error, a record that can be read again.
-@Suite(.serialized) struct RunTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct RunTests {
     private func record(_ outcome: Command.Outcome) throws -> RunRecord { try RunRecord.decode(Array(outcome.output.utf8), file: "standard output") }
 
     @Test func recordOfARun() async throws {

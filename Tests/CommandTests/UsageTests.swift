@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// What a person can type wrongly: each is refused before anything is started, with what was wrong, where, and what to do.
-@Suite(.serialized) struct UsageTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct UsageTests {
     struct Mistake: CustomTestStringConvertible, Sendable {
         let line: String
         let said: [String]
