@@ -7,7 +7,8 @@ import SecureChannels
 import Testing
 
 /// This host and nodes that others wrote, each as listener and as dialer, in everything that both speak.
-@Suite(.serialized, .timeLimit(.minutes(5)))
+@Suite(
+    .serialized, .enabled(if: !Implementation.installed.isEmpty, "no node that others wrote is installed: scripts/install-peers"), .timeLimit(.minutes(5)))
 struct InteropTests {
     private static let byteCount = 1 << 20
 
@@ -75,6 +76,7 @@ struct InteropTests {
             default: break
             }
         }
+        Issue.record("the connection has not ended")
     }
 
     // MARK: We dial
@@ -111,12 +113,15 @@ struct InteropTests {
             }
             connection.close()
             #expect(try await node.event("disconnected").peer == "\(host.peerID)")
-            for await case .disconnected(connection, let end) in events {
-                #expect(stack.isUsual(end), "the connection ended otherwise: \(end)")
-                break
-            }
+            let end = try #require(await end(of: connection, in: events), "the connection has not ended")
+            #expect(stack.isUsual(end), "the connection ended otherwise: \(end)")
         }
         #expect(await node.end() == 0)
+    }
+
+    private func end(of connection: PeerConnection, in events: AsyncStream<HostEvent>) async -> ConnectionEnd? {
+        for await case .disconnected(connection, let end) in events { return end }
+        return nil
     }
 
     /// Sends and receives at once; ends its side when everything was sent, or came back.
@@ -179,5 +184,23 @@ struct InteropTests {
                 #expect(seen.ok && seen.identify?.publicKeyPeer == "\(host.peerID)", "\(key): \(seen.failed?.error ?? "")")
             }
         }
+    }
+}
+
+/// Which implementations the tests run with: one that is not installed is a test that is skipped, and says why.
+@Suite struct ImplementationTests {
+    private static func reason(_ implementation: Implementation) -> Comment {
+        "\(implementation.testDescription) is not installed and left out; scripts/install-peers installs it"
+    }
+
+    @Test(.enabled(if: Implementation.pyLibp2p.isInstalled, reason(.pyLibp2p)))
+    func pyLibp2p() { expectTested(.pyLibp2p) }
+
+    @Test(.enabled(if: Implementation.goLibp2p.isInstalled, reason(.goLibp2p)))
+    func goLibp2p() { expectTested(.goLibp2p) }
+
+    private func expectTested(_ implementation: Implementation) {
+        let stacks = Stack.all.filter { $0.other == implementation }
+        #expect(stacks.count == implementation.securities.count * implementation.muxers.count)
     }
 }

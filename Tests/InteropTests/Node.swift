@@ -3,6 +3,7 @@ import Multiformats
 import P2P
 import Reactor
 import SecureChannels
+import Synchronization
 import Testing
 
 /// An implementation that others wrote, as a driver in `Tests/Interop/peers` runs it; the README there has what drivers take and print.
@@ -22,11 +23,7 @@ enum Implementation: String, CaseIterable, Sendable, CustomTestStringConvertible
         }
     }
 
-    /// Those that are there; says which are not.
-    static let installed: [Implementation] = allCases.filter { implementation in
-        if !implementation.isInstalled { print("skipped: \(implementation.testDescription) is not installed; scripts/install-peers installs it") }
-        return implementation.isInstalled
-    }
+    static let installed = allCases.filter { $0.isInstalled }
 
     var testDescription: String {
         switch self {
@@ -53,7 +50,8 @@ struct Stack: Sendable, CustomTestStringConvertible {
     var testDescription: String { "\(other.testDescription) \(security.rawValue) \(muxer.rawValue)" }
     var options: [String] { ["--security", security.rawValue, "--muxer", muxer.rawValue] }
 
-    /// Whether a connection that was closed on purpose, with no stream open, ends like this; the README in `Tests/Interop` says why not always in order.
+    /// Whether a connection that was closed on purpose, with no stream open, ends like this, whoever closed it: what the table in `Tests/Interop/README.md`
+    /// has in this implementation's column, or in order.
     func isUsual(_ end: ConnectionEnd) -> Bool {
         switch end {
         case .orderly: true
@@ -72,9 +70,18 @@ struct Stack: Sendable, CustomTestStringConvertible {
 }
 
 /// A driver as a child process.
+///
+/// It is over, with the daemon that it may have started, when it has run for ``secondsMax`` or nobody refers to it any more. Then connections to it end and
+/// whoever waits for it goes on, so that a test fails instead of hanging. Waits end as well when their task is cancelled, as it is when a test's time is over.
 final class Node: Sendable {
-    private let process: Process
+    static let secondsMax = 120.0
+
+    private let processID: Int32
     private let input: Pipe
+    private let isOver = Atomic(false)
+    private let finish: @Sendable () -> Void
+    /// Its status, once.
+    private let statuses: AsyncStream<Int32>
     /// What it prints, line by line.
     let lines: AsyncStream<String>
 
@@ -85,10 +92,20 @@ final class Node: Sendable {
         process.standardInput = input
         process.standardOutput = output
         process.standardError = FileHandle.nullDevice
-        try process.run()
-        (self.process, self.input) = (process, input)
+        let (statuses, ended) = AsyncStream.makeStream(of: Int32.self)
         let (lines, continuation) = AsyncStream.makeStream(of: String.self)
-        self.lines = lines
+        (self.statuses, self.lines, self.input) = (statuses, lines, input)
+        finish = {
+            ended.finish()
+            continuation.finish()
+        }
+        process.terminationHandler = { process in
+            ended.yield(process.terminationReason == .exit ? process.terminationStatus : -process.terminationStatus)
+            ended.finish()
+        }
+        try process.run()
+        processID = process.processIdentifier
+        DispatchQueue.global().asyncAfter(deadline: .now() + Self.secondsMax) { [weak self] in self?.cut() }
         let reading = output.fileHandleForReading
         Thread.detachNewThread {
             var rest = Data()
@@ -103,8 +120,12 @@ final class Node: Sendable {
         }
     }
 
-    deinit {
-        if process.isRunning { process.terminate() }
+    deinit { cut() }
+
+    /// Kills the driver and its daemon, which are in the group that a child of Foundation leads; nothing for a driver that has ended by itself.
+    func cut() {
+        if !isOver.exchange(true, ordering: .relaxed) { kill(-processID, SIGKILL) }
+        finish()
     }
 
     /// A listener's address, once it accepts connections.
@@ -127,19 +148,31 @@ final class Node: Sendable {
         throw CocoaError(.fileReadUnknown)
     }
 
-    /// What a dialer saw.
-    func seen() async throws -> Seen {
+    /// What a dialer saw, when it has ended with the status that goes with it.
+    func seen(location: SourceLocation = #_sourceLocation) async throws -> Seen {
         var last = ""
         for await line in lines { last = line }
-        return try JSONDecoder().decode(Seen.self, from: Data(last.utf8))
+        let status = await status()
+        let seen = try JSONDecoder().decode(Seen.self, from: Data(last.utf8))
+        #expect(status == (seen.ok ? 0 : 1), "\(last)", sourceLocation: location)
+        return seen
     }
 
     /// Asks a listener to end; its status.
-    func end() async -> Int32 {
+    func end() async -> Int32? {
         try? input.fileHandleForWriting.close()
         for await _ in lines {}
-        process.waitUntilExit()
-        return process.terminationStatus
+        return await status()
+    }
+
+    /// The exit status; for one that a signal ended, the signal's number below zero.
+    private func status() async -> Int32? {
+        for await status in statuses {
+            // A driver that exits has ended its daemon.
+            if status >= 0 { isOver.store(true, ordering: .relaxed) }
+            return status
+        }
+        return nil
     }
 }
 
