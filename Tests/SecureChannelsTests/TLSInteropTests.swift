@@ -7,29 +7,46 @@ import Multiformats
 import Testing
 
 /// The command of OpenSSL at the other end of a socket: an implementation of records, tickets and renewed keys that is not this one.
+///
+/// It is killed when it has run for ``secondsMax``, and nobody waits for it any longer than that: a test fails instead of hanging.
 private final class OpenSSLPeer {
+    static let secondsMax = 120.0
+    static let nanosecondsMax = UInt64(secondsMax * 1e9)
     static let isThere = (try? run(["version"])) != nil
+
+    enum Failure: Error {
+        case failed([String], status: Int32)
+        case late([String])
+        case silent(expected: String, said: String)
+        case nobodyCame
+    }
 
     let folder: URL
     var socketPath: String { folder.appending(path: "socket").path }
     private let process = Process()
     private let input = Pipe()
     private let output = Pipe()
-    private var text = ""
+    private var text = Data()
 
-    @discardableResult
-    static func run(_ arguments: [String]) throws -> [UInt8] {
+    static func run(_ arguments: [String]) throws {
         let process = Process()
-        let output = Pipe()
+        let hasEnded = DispatchSemaphore(value: 0)
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = ["openssl"] + arguments
-        process.standardOutput = output
+        process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
+        process.terminationHandler = { _ in hasEnded.signal() }
+        try launch(process)
+        // Process.waitUntilExit has no limit.
+        guard hasEnded.wait(timeout: .now() + secondsMax) == .success else { throw Failure.late(arguments) }
+        guard process.terminationStatus == 0 else { throw Failure.failed(arguments, status: process.terminationStatus) }
+    }
+
+    private static func launch(_ process: Process) throws {
         try process.run()
-        let data = output.fileHandleForReading.readDataToEndOfFile()
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw CocoaError(.featureUnsupported) }
-        return Array(data)
+        DispatchQueue.global().asyncAfter(deadline: .now() + secondsMax) {
+            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        }
     }
 
     /// - Parameter identity: proven by a certificate that the command makes, from a key that it makes.
@@ -37,7 +54,8 @@ private final class OpenSSLPeer {
         folder = FileManager.default.temporaryDirectory.appending(path: "streamgauge-\(UUID().uuidString.prefix(8))")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         try Self.run(["genpkey", "-algorithm", "EC", "-pkeyopt", "ec_paramgen_curve:P-256", "-out", path("key")])
-        let info = try Self.run(["pkey", "-in", path("key"), "-pubout", "-outform", "DER"])
+        try Self.run(["pkey", "-in", path("key"), "-pubout", "-outform", "DER", "-out", path("public")])
+        let info = Array(try Data(contentsOf: folder.appending(path: "public")))
         let value = try SignedKey(identity, certificateKey: info).der.map { String($0 >> 4, radix: 16) + String($0 & 15, radix: 16) }.joined(separator: ":")
         let configuration = """
             [req]
@@ -70,7 +88,7 @@ private final class OpenSSLPeer {
         process.standardInput = input
         process.standardOutput = output
         process.standardError = output
-        try process.run()
+        try Self.launch(process)
     }
 
     func write(_ line: String) throws { try input.fileHandleForWriting.write(contentsOf: Data((line + "\n").utf8)) }
@@ -79,15 +97,24 @@ private final class OpenSSLPeer {
     @discardableResult
     func expect(_ part: String) throws -> String {
         while true {
-            if let found = text.range(of: part) {
-                let before = String(text[..<found.lowerBound])
-                text.removeSubrange(..<found.upperBound)
+            if let found = text.range(of: Data(part.utf8)) {
+                let before = String(decoding: text[..<found.lowerBound], as: UTF8.self)
+                text = Data(text[found.upperBound...])
                 return before
             }
+            guard try isReadable() else { throw Failure.silent(expected: part, said: String(decoding: text, as: UTF8.self)) }
             let data = output.fileHandleForReading.availableData
-            try #require(!data.isEmpty, "the command ended without '\(part)': \(text)")
-            text += String(decoding: data, as: UTF8.self)
+            try #require(!data.isEmpty, "the command ended without '\(part)': \(String(decoding: text, as: UTF8.self))")
+            text += data
         }
+    }
+
+    /// Waits until the command prints something or ends.
+    private func isReadable() throws -> Bool {
+        var counts = SyscallCounts()
+        var epoll = try Epoll()
+        try epoll.add(output.fileHandleForReading.fileDescriptor, token: 0, interest: .readable, counts: &counts)
+        return try epoll.wait(timeoutNanoseconds: Self.nanosecondsMax, counts: &counts) > 0
     }
 }
 
@@ -122,23 +149,29 @@ private final class SocketEnd {
         return slice.bytes.array()
     }
 
-    /// Writes and reads until `isDone`, or the far end has finished.
+    /// Writes and reads until `isDone`; throws when the channel fails or the far end finishes before.
     func run(until isDone: () -> Bool) throws {
         try flush()
-        while !isDone() && end.failure == nil {
+        while !isDone() {
+            try #require(end.failure == nil)
             // An answer to a connect that is still under way is no data either.
             guard case .done(let count) = try socket.receive(into: block, 0..<block.capacity, counts: &counts) else {
-                _ = try epoll.wait(timeoutNanoseconds: nil, counts: &counts)
+                let count = try epoll.wait(timeoutNanoseconds: OpenSSLPeer.nanosecondsMax, counts: &counts)
+                try #require(count > 0, "the command is silent")
                 continue
             }
-            guard count > 0 else { return end.receiveEnd() }
+            guard count > 0 else {
+                end.receiveEnd()
+                try #require(isDone(), "the far end finished too early: \(end.failure as Any)")
+                return
+            }
             end.receive(received(count))
             try flush()
         }
     }
 }
 
-@Suite(.enabled(if: OpenSSLPeer.isThere, "there is no command openssl")) struct TLSInteropTests {
+@Suite(.enabled(if: OpenSSLPeer.isThere, "there is no command openssl"), .timeLimit(.minutes(5))) struct TLSInteropTests {
     private static let muxers: [ProtocolID] = ["/yamux/1.0.0", "/mplex/6.7.0"]
 
     private func connect(_ address: SocketAddress) throws -> Socket {
@@ -204,8 +237,8 @@ private final class SocketEnd {
         try peer.start(["s_client", "-unix", peer.socketPath] + arguments)
         var epoll = try Epoll()
         try epoll.add(listener.descriptor, token: 0, interest: .readable, counts: &counts)
-        _ = try epoll.wait(timeoutNanoseconds: nil, counts: &counts)
-        guard case .done((let socket, _)) = try listener.accept(counts: &counts) else { preconditionFailure("nobody came") }
+        _ = try epoll.wait(timeoutNanoseconds: OpenSSLPeer.nanosecondsMax, counts: &counts)
+        guard case .done((let socket, _)) = try listener.accept(counts: &counts) else { throw OpenSSLPeer.Failure.nobodyCame }
         let end = ChannelEnd(try TLSChannel(.init(identity: People.alice, role: .responder, muxers: Self.muxers)))
         try end.start()
         return try SocketEnd(end, socket)
@@ -220,7 +253,7 @@ private final class SocketEnd {
     @Test func clientWithoutCertificate() throws {
         let peer = try OpenSSLPeer(People.mallory)
         let line = try accepted(peer, [])
-        try line.run { line.end.channel.isEstablished }
+        try line.run { line.end.failure != nil || line.end.channel.isEstablished }
         guard case .tls(.refused(_, .certificateRequired)) = line.end.failure else {
             Issue.record("\(line.end.failure as Any)")
             return
@@ -231,7 +264,7 @@ private final class SocketEnd {
     @Test func olderVersion() throws {
         let peer = try OpenSSLPeer(People.mallory)
         let line = try accepted(peer, peer.certificate + ["-tls1_2"])
-        try line.run { line.end.channel.isEstablished }
+        try line.run { line.end.failure != nil || line.end.channel.isEstablished }
         guard case .tls(.refused(_, .protocolVersion)) = line.end.failure else {
             Issue.record("\(line.end.failure as Any)")
             return
