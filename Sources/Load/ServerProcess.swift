@@ -1,6 +1,7 @@
 public import Multiformats
 import Foundation
 import Kernel
+import Synchronization
 
 /// A server of our own in a process of its own: so each side's processor time, memory and allocations are its own.
 ///
@@ -9,7 +10,7 @@ import Kernel
 public final class ServerProcess {
     private let process: Process
     private let lifeline: Pipe
-    private let hasEnded = DispatchSemaphore(value: 0)
+    private let end: End
     public let address: Multiaddr
     public var processID: Int32 { process.processIdentifier }
 
@@ -18,8 +19,11 @@ public final class ServerProcess {
 
     /// Starts `program serve` and waits until it is ready.
     ///
+    /// - Parameter startSeconds: how long it may take to listen; one that takes longer is killed.
     /// - Throws: ``RunError/serverDidNotStart(_:)``.
-    public init(program: String, listen: Multiaddr, threads: Int, io: String, core: Int?, spinSeconds: Double = 0) throws(RunError) {
+    public init(
+        program: String, listen: Multiaddr, threads: Int, io: String, core: Int?, spinSeconds: Double = 0, startSeconds: Double = 30
+    ) throws(RunError) {
         process = Process()
         lifeline = Pipe()
         let output = Pipe()
@@ -29,23 +33,29 @@ public final class ServerProcess {
             + (spinSeconds > 0 ? ["--spin", "\(UInt64(spinSeconds * 1e9))ns"] : [])
         process.standardInput = lifeline
         process.standardOutput = output
-        process.terminationHandler = { [hasEnded] _ in hasEnded.signal() }
+        end = End(of: process)
         do {
             try process.run()
         } catch {
             throw .serverDidNotStart("\(program) cannot be run: \(error.localizedDescription)")
         }
+        let deadline = DispatchTime.now() + startSeconds
+        let killing = end.killing(process.processIdentifier, at: deadline)
         let line = Self.firstLine(of: output.fileHandleForReading)
+        killing.cancel()
         guard let line, line.hasPrefix(Self.readyPrefix) else {
-            process.terminate()
-            process.waitUntilExit()
+            // One whose output ends is about to end by itself.
+            let how = (line == nil ? end.wait(5) : nil) ?? end.force(process.processIdentifier)
+            if line == nil, DispatchTime.now() >= deadline {
+                throw .serverDidNotStart("it did not listen within \(startSeconds) s, and was killed")
+            }
             // Why it could not is on standard error, which is ours too.
-            throw .serverDidNotStart(line.map { "it said '\($0)'" } ?? "it ended with \(Self.end(of: process)) before it listened")
+            throw .serverDidNotStart(line.map { "it said '\($0)'" } ?? "it ended with \(how) before it listened")
         }
         do {
             address = try Multiaddr(String(line.dropFirst(Self.readyPrefix.count)))
         } catch {
-            process.terminate()
+            _ = end.force(process.processIdentifier)
             throw .serverDidNotStart("\(error)")
         }
     }
@@ -67,16 +77,72 @@ public final class ServerProcess {
     public func stop(within seconds: Double = 5) -> String? {
         // A write end that is closed is an input that has ended.
         try? lifeline.fileHandleForWriting.close()
-        if hasEnded.wait(timeout: .now() + seconds) == .timedOut {
-            kill(processID, SIGKILL)
-            process.waitUntilExit()
+        guard let how = end.wait(seconds) else {
+            _ = end.force(processID)
             return "the server process \(processID) did not end when it was asked to, and was killed"
         }
-        let isOrderly = process.terminationReason == .exit && process.terminationStatus == 0
-        return isOrderly ? nil : "the server process \(processID) ended with \(Self.end(of: process))"
+        return how == .exit(0) ? nil : "the server process \(processID) ended with \(how)"
+    }
+}
+
+/// How a process has ended, once it has.
+///
+/// Every wait has a limit. Foundation learns of an end when nobody holds the other end of a socket any more, and a process that is started by another thread
+/// at the same moment may hold it by accident, for as long as that one lives: `Process.waitUntilExit` waits for both.
+private final class End: Sendable {
+    enum Kind: Equatable, CustomStringConvertible {
+        case exit(Int32)
+        case signal(Int32)
+        /// It was killed, and nothing was heard of it within ``forcedSecondsMax``.
+        case unheard
+
+        var description: String {
+            switch self {
+            case .exit(let status): "status \(status)"
+            case .signal(let number): "signal \(number)"
+            case .unheard: "signal \(SIGKILL)"
+            }
+        }
     }
 
-    private static func end(of process: Process) -> String {
-        (process.terminationReason == .uncaughtSignal ? "signal " : "status ") + "\(process.terminationStatus)"
+    /// The kernel ends what was killed at once, but for what waits for a disk.
+    private static let forcedSecondsMax = 5.0
+
+    private let kind = Mutex<Kind?>(nil)
+    private let hasCome = DispatchSemaphore(value: 0)
+
+    /// - Parameter process: one that is yet to run.
+    init(of process: Process) {
+        process.terminationHandler = { [self] process in
+            let isExit = process.terminationReason == .exit
+            kind.withLock { $0 = isExit ? .exit(process.terminationStatus) : .signal(process.terminationStatus) }
+            hasCome.signal()
+        }
+    }
+
+    /// Nil when it has not ended within `seconds`.
+    func wait(_ seconds: Double) -> Kind? {
+        guard hasCome.wait(timeout: .now() + seconds) == .success else { return nil }
+        // For whoever asks next.
+        hasCome.signal()
+        return kind.withLock { $0 }
+    }
+
+    /// Kills what has not ended, and tells how it ended.
+    func force(_ processID: Int32) -> Kind {
+        send(SIGKILL, to: processID)
+        return wait(Self.forcedSecondsMax) ?? .unheard
+    }
+
+    /// Kills it at `deadline`, unless what is returned is cancelled.
+    func killing(_ processID: Int32, at deadline: DispatchTime) -> DispatchWorkItem {
+        let work = DispatchWorkItem { [self] in send(SIGKILL, to: processID) }
+        DispatchQueue.global().asyncAfter(deadline: deadline, execute: work)
+        return work
+    }
+
+    /// Nothing for a process that has ended: its number may be another's by now.
+    private func send(_ signal: Int32, to processID: Int32) {
+        if wait(0) == nil { kill(processID, signal) }
     }
 }

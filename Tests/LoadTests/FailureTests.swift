@@ -12,7 +12,7 @@ import TestSupport
 
 /// Servers that go away, say nothing or speak another language; clients that do; addresses that cannot be had. Each ends in time with a sentence that
 /// says what happened.
-@Suite(.serialized) struct FailureTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct FailureTests {
     // MARK: Servers
 
     /// The data connections are cut and the control connection lives: a run by count can never reach it, a run by time would measure nothing
@@ -21,17 +21,13 @@ import TestSupport
     func cutDataConnections(workload: Workload, direction: String, endsByCount: Bool) async throws {
         let lab = try await Lab.start()
         let attack = Attack()
+        var data: RelayLink?
+        attack.onLink = { data = $0 }
         attack.onBytes = { _, _, position, bytes in
-            if position > 200_000 { attack.struck() }
+            guard position > 200_000, attack.count == 0, let data else { return bytes }
+            attack.struck()
+            data.close()
             return bytes
-        }
-        let cut = Counter()
-        attack.onLink = { link in
-            let pass = attack.onBytes
-            attack.onBytes = { connection, flow, position, bytes in
-                if position > 200_000, cut.withLock({ $0 += 1; return $0 }) == 1 { link.close() }
-                return pass?(connection, flow, position, bytes) ?? bytes
-            }
         }
         let relay = try await Relay.start(to: lab.responder.address, attack)
         var scenario = try Scenario.counted(
@@ -40,7 +36,7 @@ import TestSupport
         let figures = try await lab.run(scenario, through: relay.address)
         await relay.stop()
         await lab.stop()
-        #expect(attack.count > 0)
+        #expect(attack.count == 1)
         expectInvalid(figures, "client: connection 0")
         #expect(figures.durationSeconds < 300)
     }
@@ -94,6 +90,19 @@ import TestSupport
         }
         #expect(throws: RunError.serverDidNotStart("it ended with status 1 before it listened")) {
             try ServerProcess(program: "/bin/false", listen: try Multiaddr("/ip4/127.0.0.1/tcp/0"), threads: 1, io: "auto", core: nil)
+        }
+    }
+
+    /// It says something else, or nothing: it is ended, although it would never end by itself.
+    @Test(arguments: [("echo hello", "it said 'hello'"), ("true", "it did not listen within 0.2 s, and was killed")])
+    func serverThatIsAnother(line: String, said: String) throws {
+        let path = uniqueSocketPath() + ".sh"
+        try Data("#!/bin/sh\ntrap '' TERM\n\(line)\nexec tail -f /dev/null\n".utf8).write(to: URL(fileURLWithPath: path))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        try FileManager.default.setAttributes([.posixPermissions: 0o700], ofItemAtPath: path)
+        #expect(throws: RunError.serverDidNotStart(said)) {
+            try ServerProcess(
+                program: path, listen: try Multiaddr("/ip4/127.0.0.1/tcp/0"), threads: 1, io: "auto", core: nil, startSeconds: line == "true" ? 0.2 : 30)
         }
     }
 

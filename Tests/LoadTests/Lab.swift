@@ -13,7 +13,7 @@ struct Lab {
     /// Lines about peers that were turned away.
     let notes: Lines
 
-    /// - Parameter sharesLoops: both sides on the same loops, as the memory transport needs it.
+    /// - Parameter transport: what the server listens on; the memory transport needs both sides on the same loops.
     static func start(
         _ transport: ProtocolStack.Transport = .tcp, threads: Int = 1, limits: RunLimits = .forTests
     ) async throws -> Lab {

@@ -85,10 +85,10 @@ final class Attack: @unchecked Sendable {
     /// A data connection has greeted.
     var onLink: ((RelayLink) -> Void)?
     /// How often something was changed: an attack that never happened proves nothing.
-    var count: Int { lock.withLock { $0 } }
-    private let lock = Counter()
+    var count: Int { strikes.withLock { $0 } }
+    private let strikes = Counter()
 
-    func struck() { lock.withLock { $0 += 1 } }
+    func struck() { strikes.withLock { $0 += 1 } }
 }
 
 /// One connection from a client and the one it became.

@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 /// Server processes that come to a bad end in the middle of a run. The cases wait for the first second of a window, so they run side by side.
-@Suite struct ServerProcessTests {
+@Suite(.timeLimit(.minutes(5))) struct ServerProcessTests {
     private func start(_ listen: String = "/ip4/127.0.0.1/tcp/0") throws -> ServerProcess {
         try ServerProcess(program: Executable.path, listen: try Multiaddr(listen), threads: 1, io: "auto", core: nil)
     }
@@ -40,7 +40,8 @@ import TestSupport
         let process = server.processID
         let loops = try Lab.makeLoops(1, "client")
         var limits = RunLimits.forTests
-        limits.answerSeconds = 0.5
+        // For connecting and setting up as well, which the server answers.
+        limits.answerSeconds = 2
         let generator = try Generator(
             scenario: try .counted("tcp+yamux", .request, count: 1, streams: 10).lasting(600), loops: loops,
             server: .address(server.address), limits: limits)
@@ -50,7 +51,7 @@ import TestSupport
         #expect(server.stop(within: 0.1) == "the server process \(process) did not end when it was asked to, and was killed")
         #expect(kill(process, 0) == -1, "nothing is left behind")
         Lab.stop(loops)
-        expectInvalid(figures, "the server at 127.0.0.1:", "did not answer 'progress' within 0.5 s")
+        expectInvalid(figures, "the server at 127.0.0.1:", "did not answer 'progress' within 2.0 s")
         #expect(figures.partial && figures.messages > 0)
     }
 
