@@ -3,7 +3,7 @@ import Kernel
 import Testing
 
 /// The wrappers alone, without a loop.
-@Suite struct SocketTests {
+@Suite(.timeLimit(.minutes(5))) struct SocketTests {
     @Test func sendAndReceiveAreCounted() throws {
         var counts = SyscallCounts()
         let (left, right) = try Socket.pair(counts: &counts)

@@ -6,7 +6,7 @@ import Testing
 import TestSupport
 
 /// A connection over every link and with every muxer: bytes, half-close, and how it ends.
-@Suite struct ConnectionTests {
+@Suite(.timeLimit(.minutes(5))) struct ConnectionTests {
     static let combinations = Link.allCases.flatMap { link in Framing.allCases.map { (link, $0) } }
 
     @Test(arguments: combinations)

@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 /// How hosts find, keep and end connections.
-@Suite struct HostConnectionTests {
+@Suite(.timeLimit(.minutes(5))) struct HostConnectionTests {
     @Test(arguments: HostStack.all)
     func wrongPeersAreRefused(stack: HostStack) async throws {
         try await withHosts(stack) { client, server, address in

@@ -9,7 +9,7 @@ import Testing
 import TestSupport
 
 /// Two hosts in one process: streams to handlers, over every stack.
-@Suite struct HostTests {
+@Suite(.timeLimit(.minutes(5))) struct HostTests {
     @Test(arguments: HostStack.all)
     func manyStreamsEcho(stack: HostStack) async throws {
         try await withHosts(stack) { client, server, address in

@@ -6,7 +6,7 @@ import Testing
 import TestSupport
 
 /// A far end that breaks the rules, says nothing, or goes away.
-@Suite struct HostilePeerTests {
+@Suite(.timeLimit(.minutes(5))) struct HostilePeerTests {
     /// A connection on the near end; the far end is the test's own, byte by byte.
     private final class Setup {
         let wire: Wire

@@ -5,7 +5,7 @@ import Testing
 import TestSupport
 
 /// A channel without a kernel keeps the contract that a socket's keeps: both are put to the same questions.
-@Suite struct MemoryChannelTests {
+@Suite(.timeLimit(.minutes(5))) struct MemoryChannelTests {
     static let links: [Link] = [.memory, .tcp]
 
     private func ends(_ wire: Wire, start: Bool = true) -> (near: Endpoint, far: Endpoint) {

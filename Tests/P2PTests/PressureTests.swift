@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 /// More than the other side, the kernel or the pool will take.
-@Suite struct PressureTests {
+@Suite(.timeLimit(.minutes(5))) struct PressureTests {
     /// A kernel buffer of a few KiB: nearly every write is partial, and frames go back to the muxer and come again.
     @Test(arguments: [Link.tcp, .unix, .simulated, .simulatedPending, .memory], Framing.allCases)
     func partialWritesLoseNothing(link: Link, framing: Framing) throws {

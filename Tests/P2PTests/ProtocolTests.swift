@@ -9,7 +9,7 @@ import TestSupport
 @testable import P2P
 
 /// libp2p's own protocols between two hosts, and keys in files.
-@Suite struct ProtocolTests {
+@Suite(.timeLimit(.minutes(5))) struct ProtocolTests {
     @Test(arguments: HostStack.all)
     func pingsComeBack(stack: HostStack) async throws {
         try await withHosts(stack) { client, server, address in

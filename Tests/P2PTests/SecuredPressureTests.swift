@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 /// A secure channel under pressure: what waits stays bounded, and nothing is lost or overtaken.
-@Suite struct SecuredPressureTests {
+@Suite(.timeLimit(.minutes(5))) struct SecuredPressureTests {
     /// A reader that pauses, in the middle of a batch: it hears nothing more, the sender is held back, and what waits in between is one read.
     @Test(arguments: SecurityKind.allCases, Stack.links)
     func slowReaderHoldsTheSenderBack(security: SecurityKind, link: Link) throws {

@@ -8,7 +8,7 @@ import Testing
 import TestSupport
 
 /// What a host does with streams whose far end negotiates as no host would: byte by byte, all at once, or never.
-@Suite struct StreamNegotiationTests {
+@Suite(.timeLimit(.minutes(5))) struct StreamNegotiationTests {
     private static let opening = Array("\u{13}/multistream/1.0.0\n\u{0C}/echo/1.0.0\n".utf8)
 
     /// A connection to `address` with a test's handler on it, in place of a host's.

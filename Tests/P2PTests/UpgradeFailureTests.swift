@@ -9,7 +9,7 @@ import Testing
 import TestSupport
 
 /// Upgrades that fail, and connections that break off: who is told what.
-@Suite struct UpgradeFailureTests {
+@Suite(.timeLimit(.minutes(5))) struct UpgradeFailureTests {
     @Test(arguments: SecurityKind.allCases)
     func wrongPeer(security: SecurityKind) throws {
         let wire = try Wire(.tcp)

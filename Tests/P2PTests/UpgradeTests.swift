@@ -8,7 +8,7 @@ import Testing
 import TestSupport
 
 /// Connections over every link, with every secure channel and every multiplexer: how they come about, bytes both ways, and how they end.
-@Suite struct UpgradeTests {
+@Suite(.timeLimit(.minutes(5))) struct UpgradeTests {
     @Test func namesAreThoseOfTheMultiplexers() throws {
         #expect(try MuxerKind.yamux.protocolID == ProtocolID(Yamux.protocolID))
         #expect(try MuxerKind.mplex.protocolID == ProtocolID(Mplex.protocolID))

@@ -6,7 +6,7 @@ import Testing
 import TestSupport
 
 /// Handlers may do anything in their callbacks; blocks and syscalls are accounted for.
-@Suite struct CallbackTests {
+@Suite(.timeLimit(.minutes(5))) struct CallbackTests {
     @Test(arguments: BackendKind.available)
     func closeInsideReceive(_ kind: BackendKind) throws {
         let loop = try kind.makeLoop()

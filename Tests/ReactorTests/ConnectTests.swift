@@ -5,7 +5,7 @@ import Testing
 import TestSupport
 
 /// Connections come about, or fail by the right name.
-@Suite struct ConnectTests {
+@Suite(.timeLimit(.minutes(5))) struct ConnectTests {
     @Test(arguments: BackendKind.available)
     func nobodyListens(_ kind: BackendKind) throws {
         let loop = try kind.makeLoop()

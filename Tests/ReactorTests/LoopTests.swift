@@ -7,7 +7,7 @@ import Testing
 import TestSupport
 
 /// The loop itself: timers, submission, the executor, and its end.
-@Suite struct LoopTests {
+@Suite(.timeLimit(.minutes(5))) struct LoopTests {
     @Test(arguments: BackendKind.available)
     func timersFireInOrder(_ kind: BackendKind) throws {
         let loop = try kind.makeLoop()

@@ -5,7 +5,7 @@ import Testing
 import TestSupport
 
 /// Bytes go where they belong, whatever happens to them on the way.
-@Suite struct TransferTests {
+@Suite(.timeLimit(.minutes(5))) struct TransferTests {
     /// The server sends back what it gets; the client checks every byte by its position. Write sizes are random.
     @Test(arguments: BackendKind.available)
     func echo64MiB(_ kind: BackendKind) throws {
