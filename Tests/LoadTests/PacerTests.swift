@@ -3,7 +3,7 @@ import Gauge
 import Testing
 
 /// Open loop: operations begin when they are due, not when there is room, and latency counts from then.
-@Suite(.serialized) struct PacerTests {
+@Suite(.serialized, .timeLimit(.minutes(5))) struct PacerTests {
     private func run(
         _ subject: String = "tcp+yamux", rate: Double, count: Int? = nil, seconds: Double = 0.2, streams: Int = 10, connections: Int = 1,
         depth: Int = 1, threads: Int = 1

@@ -270,14 +270,14 @@ import TestSupport
             let gate = Gate()
             server.handle("/late/1.0.0") { stream in
                 _ = try await stream.readAll()
-                await gate.wait()
+                try await gate.wait()
                 try await stream.write("done")
             }
             let stream = try await client.connect(to: address).openStream("/late/1.0.0")
             try await stream.finish()
             let answer = Task { try await stream.readAll() }
             let closing = Task { await client.close() }
-            await gate.open()
+            gate.open()
             #expect(try await answer.value == Array("done".utf8))
             await closing.value
         }

@@ -104,19 +104,14 @@ func hostError<Value>(_ body: () async throws -> Value) async -> HostError? {
     }
 }
 
-/// A flag that one task raises and others wait for.
-actor Gate {
-    private var isOpen = false
-    private var waiting: [CheckedContinuation<Void, Never>] = []
+/// A flag that one task raises and another waits for, until it is cancelled.
+struct Gate: Sendable {
+    private let opened = AsyncStream.makeStream(of: Void.self)
 
-    func open() {
-        isOpen = true
-        for continuation in waiting { continuation.resume() }
-        waiting = []
-    }
+    func open() { opened.continuation.finish() }
 
-    func wait() async {
-        if isOpen { return }
-        await withCheckedContinuation { waiting.append($0) }
+    func wait() async throws {
+        for await _ in opened.stream {}
+        try Task.checkCancellation()
     }
 }

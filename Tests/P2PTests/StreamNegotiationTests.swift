@@ -73,6 +73,7 @@ import TestSupport
             let stream = await peer.loop.perform { try? peer.value.open(sending: said.isEmpty ? [] : [said], finishing: false) }
             var isReset = false
             while !isReset {
+                try Task.checkCancellation()
                 isReset = await peer.loop.perform { peer.value.resets.contains { $0.stream == stream } }
                 await Task.yield()
             }
@@ -86,6 +87,7 @@ import TestSupport
             await peer.loop.perform { for _ in 0..<10 { _ = try? peer.value.open(sending: [], finishing: false) } }
             var resets = 0
             while resets < 6 {
+                try Task.checkCancellation()
                 resets = await peer.loop.perform { peer.value.resets.count }
                 await Task.yield()
             }

@@ -197,7 +197,10 @@ import TestSupport
                 log.withLock { $0.append("\(error)") }
             }
         }
-        while log.withLock({ $0.isEmpty }) { await Task.yield() }
+        while log.withLock({ $0.isEmpty }) {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
         _ = await loop.perform { loop.channelCount }
         let waiting = Task(executorPreference: loop) {
             while !Task.isCancelled { await Task.yield() }
