@@ -185,6 +185,26 @@ struct InteropTests {
             }
         }
     }
+
+    // MARK: Ends
+
+    /// A wait ends with its task. A node that is cut off takes its daemon with it, and nobody waits for it any more.
+    @Test(arguments: Implementation.installed)
+    func nobodyWaitsForEver(other: Implementation) async throws {
+        let stack = try #require(Stack.secure.first { $0.other == other })
+        let node = try Node(stack)
+        let address = try await node.address()
+        try await withHost(stack) { host in
+            let events = host.makeEvents()
+            let connection = try await host.connect(to: address)
+            let waiting = Task { try await node.event("none that it has") }
+            waiting.cancel()
+            await #expect(throws: (any Error).self) { try await waiting.value }
+            node.cut()
+            #expect(await end(of: connection, in: events) != nil)
+        }
+        #expect(await node.end() != 0)
+    }
 }
 
 /// Which implementations the tests run with: one that is not installed is a test that is skipped, and says why.
