@@ -8,7 +8,8 @@ import TestSupport
 /// Whatever a test does, the process and what it started are over when it has run for ``secondsMax``: a test that waits for it fails instead of
 /// hanging. They are over as well when nobody refers to the command any more, so a test that fails leaves nothing behind.
 final class Command: Sendable {
-    static let secondsMax = 180.0
+    /// Shorter than a test's time limit, and longer than a test waits for a thread while all tests run at once: two minutes on a busy machine of two cores.
+    static let secondsMax = 240.0
 
     struct Outcome: Sendable {
         /// Exit code, or nil when a signal ended it. Nil as well, as `signal` is, when it was cut off.

@@ -74,7 +74,8 @@ struct Stack: Sendable, CustomTestStringConvertible {
 /// It is over, with the daemon that it may have started, when it has run for ``secondsMax`` or nobody refers to it any more. Then connections to it end and
 /// whoever waits for it goes on, so that a test fails instead of hanging. Waits end as well when their task is cancelled, as it is when a test's time is over.
 final class Node: Sendable {
-    static let secondsMax = 120.0
+    /// Shorter than a test's time limit, and longer than a test waits for a thread while all tests run at once: two minutes on a busy machine of two cores.
+    static let secondsMax = 240.0
 
     private let processID: Int32
     private let input: Pipe
