@@ -99,7 +99,6 @@ public final class TLSChannel: SecureChannel {
     }
 
     public func takeOutput() -> [UInt8] {
-        if let later = records?.takeOutput() { output += later }
         let taken = output
         output = []
         return taken
@@ -141,7 +140,7 @@ public final class TLSChannel: SecureChannel {
     private func fail(_ error: SecureChannelError) -> SecureChannelError {
         state = .failed(error)
         session = nil
-        if let records, let alert = Self.alert(for: error) { output += records.takeOutput() + ((try? records.makeAlert(alert)) ?? []) }
+        if let records, let alert = Self.alert(for: error) { output += (try? records.makeAlert(alert)) ?? [] }
         return error
     }
 

@@ -38,10 +38,8 @@ final class TLSRecords {
         var idleRecords = 0
         var hasSaidFarewell = false
         var hasHeardFarewell = false
-        /// Records to be written before what is sealed next.
-        var output: [UInt8] = []
-        /// Among them an answer to a request for a new key: one answers any number.
-        var isRenewalInOutput = false
+        /// The far end has asked for a new key: one answers any number of requests.
+        var isRenewalRequested = false
         var recordsPerKeyMax = TLSRecords.recordsPerKeyMax
         var sent = SecureChannelCounters.Direction()
         var received = SecureChannelCounters.Direction()
@@ -62,14 +60,6 @@ final class TLSRecords {
 
     var isWithinRecord: Bool { hot.value.pending != nil }
     var hasHeardFarewell: Bool { hot.value.hasHeardFarewell }
-
-    func takeOutput() -> [UInt8] {
-        guard !hot.value.output.isEmpty else { return [] }
-        hot.value.isRenewalInOutput = false
-        let output = hot.value.output
-        hot.value.output = []
-        return output
-    }
 
     /// Adds what was sent and received here.
     func add(to counters: inout SecureChannelCounters) {
@@ -97,7 +87,7 @@ final class TLSRecords {
         var position = offset
         let last = cursor.byteCount + min(byteLimit, gather.byteCount - cursor.byteCount)
         while cursor.byteCount < last {
-            let isRenewalDue = hot.value.sending.recordNumber >= hot.value.recordsPerKeyMax
+            let isRenewalDue = hot.value.isRenewalRequested || hot.value.sending.recordNumber >= hot.value.recordsPerKeyMax
             let renewalBytes = isRenewalDue ? Self.renewalByteCount : 0
             let room = block.capacity - position - TLSTrafficKey.overheadByteCount - renewalBytes
             guard room > 0 else { break }
@@ -125,6 +115,7 @@ final class TLSRecords {
     private func makeRenewal() throws(CipherError) -> [UInt8] {
         let record = try hot.value.sending.seal(PostHandshake.keyUpdateMessage, .handshake)
         hot.value.sending = try hot.value.sending.next()
+        hot.value.isRenewalRequested = false
         hot.value.sent.handshakeBytes += UInt64(record.count)
         return record
     }
@@ -274,14 +265,10 @@ final class TLSRecords {
         guard !content.isEmpty else { throw .tls(.unexpectedRecord(type: TLSContentType.handshake.rawValue)) }
         let renewal = try hot.value.postHandshake.receive(content)
         guard renewal != .none else { return }
-        do {
-            hot.value.receiving = try hot.value.receiving.next()
-            guard renewal == .requested, !hot.value.isRenewalInOutput, !hot.value.hasSaidFarewell else { return }
-            hot.value.output += try makeRenewal()
-            hot.value.isRenewalInOutput = true
-        } catch {
-            throw .library(error)
-        }
+        do { hot.value.receiving = try hot.value.receiving.next() } catch { throw .library(error) }
+        // The answer is due before the next data of this side (section 4.6.3), and not sooner: a far end that asks and never reads would otherwise make
+        // answers pile up here.
+        if renewal == .requested { hot.value.isRenewalRequested = true }
     }
 
     private func receiveAlert(_ content: RawSpan) throws(SecureChannelError) {
