@@ -130,7 +130,29 @@ import TestSupport
             guard !pair.responder.channel.isEstablished else { continue }
             pair.responder.receiveEnd()
             #expect(pair.responder.failure == .endedInHandshake, "after \(count) bytes")
+            expectFailed(pair.responder.channel, .endedInHandshake)
         }
+        // Before the first byte, at either end.
+        for role in [SecureChannelRole.initiator, .responder] {
+            let end = ChannelEnd(try kind.make(.init(identity: People.alice, role: role)))
+            try end.start()
+            end.receiveEnd()
+            #expect(end.failure == .endedInHandshake)
+            expectFailed(end.channel, .endedInHandshake)
+        }
+    }
+
+    /// What failed stays failed: every later call throws the same again, and nothing more is to be written.
+    private func expectFailed(_ channel: any SecureChannel, _ failure: SecureChannelError) {
+        let block = Block(capacity: 100)
+        var opened: [Slice] = []
+        #expect(throws: failure) { try channel.open(block, 0..<10, into: &opened) }
+        #expect(throws: failure) { try channel.open(block, 0..<0, into: &opened) }
+        #expect(throws: failure) { try channel.receiveEnd() }
+        var gather = Gather()
+        gather.endFrame(tag: 0, payload: Slice(copying: [1]))
+        #expect(throws: failure) { try channel.seal(&gather, into: block, at: 0) }
+        #expect(opened.isEmpty && channel.close().isEmpty && channel.takeOutput().isEmpty && !channel.isEstablished && channel.remote == nil)
     }
 
     @Test(arguments: ChannelKind.allCases) func longerThanTheLimit(kind: ChannelKind) throws {
@@ -143,11 +165,7 @@ import TestSupport
                 Issue.record("\(failure)")
                 continue
             }
-            // What failed stays failed.
-            let block = Block(capacity: 10)
-            var opened: [Slice] = []
-            #expect(throws: failure) { try end.channel.open(block, 0..<10, into: &opened) }
-            #expect(throws: failure) { try end.channel.receiveEnd() }
+            expectFailed(end.channel, failure)
         }
     }
 

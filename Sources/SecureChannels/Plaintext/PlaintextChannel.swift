@@ -63,12 +63,12 @@ public final class PlaintextChannel: SecureChannel {
     }
 
     public func open(_ block: Block, _ range: Range<Int>, into opened: inout [Slice]) throws(SecureChannelError) {
+        if case .failed(let error) = state { throw error }
         var offset = range.lowerBound
         do {
             while offset < range.upperBound, !isEstablished { try receiveHandshake(block, &offset, upTo: range.upperBound) }
         } catch {
-            state = .failed(error)
-            throw error
+            throw fail(error)
         }
         guard offset < range.upperBound else { return }
         counters.received.payloadBytes += UInt64(range.upperBound - offset)
@@ -79,7 +79,7 @@ public final class PlaintextChannel: SecureChannel {
     public func receiveEnd() throws(SecureChannelError) {
         switch state {
         case .failed(let error): throw error
-        case .idle, .exchanging: throw .endedInHandshake
+        case .idle, .exchanging: throw fail(.endedInHandshake)
         case .established: break
         }
     }
@@ -96,14 +96,15 @@ public final class PlaintextChannel: SecureChannel {
         return byteCount
     }
 
+    private func fail(_ error: SecureChannelError) -> SecureChannelError {
+        state = .failed(error)
+        return error
+    }
+
     // MARK: The handshake
 
     private func receiveHandshake(_ block: Block, _ offset: inout Int, upTo end: Int) throws(SecureChannelError) {
-        switch state {
-        case .failed(let error): throw error
-        case .idle: preconditionFailure("a channel starts before it receives")
-        case .exchanging, .established: break
-        }
+        guard case .exchanging = state else { preconditionFailure("a channel starts before it receives") }
         guard let missing else { return try receiveLength(block, &offset) }
         let count = min(missing, end - offset)
         message += block.bytes(offset..<offset + count).array()
