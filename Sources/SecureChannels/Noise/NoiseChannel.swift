@@ -127,6 +127,8 @@ public final class NoiseChannel: SecureChannel {
 
     private func fail(_ error: SecureChannelError) -> SecureChannelError {
         state = .failed(error)
+        // With its ephemeral key: the owner may hold a failed channel for as long as it likes.
+        handshake = nil
         return error
     }
 
