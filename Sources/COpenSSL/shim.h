@@ -1,6 +1,6 @@
 /*
  * OpenSSL 3.0, and what Swift cannot say to it itself: macros, and keys made from lists of parameters, whose pointers must stay where
- * they are until the list has been used. Every function gives a new reference or NULL.
+ * they are until the list has been used. A function that returns a key gives a new reference, the caller's to free, or NULL.
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

@@ -7,7 +7,7 @@ public enum CipherError: Error, Equatable, Sendable, CustomStringConvertible {
         case supplier
     }
 
-    /// libcrypto could not do it: out of memory, or built without the algorithm.
+    /// OpenSSL could not do it: out of memory, or built without the algorithm.
     case library(operation: String, reason: String)
     /// A key or a nonce of the wrong length.
     case wrongByteCount(Int, expected: Int)
@@ -28,7 +28,7 @@ public enum CipherError: Error, Equatable, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .library(let operation, let reason): "libcrypto failed to \(operation): \(reason)"
+        case .library(let operation, let reason): "OpenSSL failed to \(operation): \(reason)"
         case .wrongByteCount(let count, let expected): "\(count) bytes where \(expected) belong"
         case .weakPublicKey: "a public key of small order"
         case .malformedKey(let type): "not an encoding of a key of type \(type)"

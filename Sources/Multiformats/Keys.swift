@@ -10,13 +10,14 @@ public enum KeyType: UInt64, Sendable, CaseIterable {
 
 /// A public key as peers exchange it: its kind, and its bytes in the form that the kind prescribes. Nothing is computed with it here.
 ///
-/// Invariant: ``encoded`` is the only encoding accepted for it, so that a key has one peer ID.
+/// Invariant: ``encoded`` is the only message accepted for ``type`` and ``data``, and of the forms of a point only the compressed one, so that a key has one
+/// peer ID. That DER is canonical is for those to check who compute with the key.
 public struct PublicKey: Hashable, Sendable {
     /// The most bytes of a key. RSA keys of 8192 bits, the longest that go-libp2p accepts, take 1,062.
     public static let dataByteCountMax = 2048
 
     public let type: KeyType
-    /// RSA and ECDSA: DER of a SubjectPublicKeyInfo. Ed25519: 32 bytes. Secp256k1: a point, 33 bytes or uncompressed 65.
+    /// RSA and ECDSA: DER of a SubjectPublicKeyInfo. Ed25519: 32 bytes. Secp256k1: a compressed point, 33 bytes.
     public let data: [UInt8]
 
     public init(_ type: KeyType, data: [UInt8]) throws(MultiformatError) {
@@ -26,7 +27,7 @@ public struct PublicKey: Hashable, Sendable {
         let fits =
             switch type {
             case .ed25519: data.count == 32
-            case .secp256k1: data.count == 33 || data.count == 65
+            case .secp256k1: data.count == 33
             case .rsa, .ecdsa: !data.isEmpty
             }
         guard fits else { throw .wrongKeyLength(type, byteCount: data.count) }

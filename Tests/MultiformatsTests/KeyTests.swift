@@ -47,6 +47,8 @@ import Testing
         ("08041201aa", .unknownKeyType(4)), ("0aff", .truncated(.protobuf)), ("0a01011201aa", .wrongWireType(field: 1)),
         ("08011005", .wrongWireType(field: 2)), ("0801121f" + String(repeating: "07", count: 31), .wrongKeyLength(.ed25519, byteCount: 31)),
         ("08001200", .wrongKeyLength(.rsa, byteCount: 0)), ("08021201aa", .wrongKeyLength(.secp256k1, byteCount: 1)),
+        // An uncompressed point would give its key a second peer ID.
+        ("0802124104" + String(repeating: "07", count: 64), .wrongKeyLength(.secp256k1, byteCount: 65)),
         ("08031200", .wrongKeyLength(.ecdsa, byteCount: 0)),
         // Section "Keys": the shortest form, in order, once, nothing else.
         ("0881001220" + String(repeating: "07", count: 32), .notDeterministic(.publicKey)),
@@ -90,7 +92,7 @@ import Testing
         var random = SeededGenerator(seed: seed)
         for _ in 0..<100 {
             let type = KeyType.allCases[random.int(0...3)]
-            let byteCount = type == .ed25519 ? 32 : type == .secp256k1 ? (random.oneIn(2) ? 33 : 65) : max(1, random.size(upTo: 2048))
+            let byteCount = type == .ed25519 ? 32 : type == .secp256k1 ? 33 : max(1, random.size(upTo: 2048))
             let key = try PublicKey(type, data: random.bytes(byteCount))
             let bytes = key.encoded
             #expect(try PublicKey(encoded: bytes.rawSpan) == key)

@@ -67,8 +67,9 @@ final class ChannelEnd {
     private(set) var writtenCount = 0
     private(set) var readCount = 0
     private(set) var opened: [UInt8] = []
-    /// The slices of the last read, kept.
+    /// The slices of the last read, kept, and the block that was read into.
     private(set) var slices: [Slice] = []
+    private(set) var readBlock: Block?
     private(set) var failure: SecureChannelError?
 
     init(_ channel: any SecureChannel) { self.channel = channel }
@@ -96,6 +97,7 @@ final class ChannelEnd {
         guard failure == nil else { return }
         let block = Block(capacity: offset + bytes.count)
         block.copy(bytes.rawSpan, at: offset)
+        readBlock = block
         slices.removeAll(keepingCapacity: true)
         do {
             try channel.open(block, offset..<offset + bytes.count, into: &slices)
