@@ -132,6 +132,19 @@ struct CertificateVectors: Decodable {
         #expect(key.bytes.array() == hex("9f02283b6c9c07efc26bb9f2ac92e356") && nonce.bytes.array() == hex("cf782b88dd83549aadf1e984"))
     }
 
+    /// A record that is not authentic uses its number up like any other: none is ever used twice.
+    @Test func numbersOfFailures() throws {
+        let secret = String(repeating: "5a", count: 32)
+        var receiving = try key(.aes128GCM, secret)
+        let whole = Slice(copying: [23, 3, 3, 0, 17] + [UInt8](repeating: 0, count: 17))
+        let opened = receiving.open(whole.block, whole.range)
+        let afterWhole = receiving.recordNumber
+        #expect(opened == nil && afterWhole == 1)
+        try receiving.beginOpening(header: whole.block.bytes(0..<5))
+        let afterBegin = receiving.recordNumber
+        #expect(afterBegin == 2)
+    }
+
     @Test(arguments: TLSCipherSuite.allCases) func eachSuite(suite: TLSCipherSuite) throws {
         let secret = String(repeating: "5a", count: suite.hashByteCount)
         var sending = try key(suite, secret)

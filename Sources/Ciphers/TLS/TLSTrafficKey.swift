@@ -12,7 +12,7 @@ import COpenSSL
 ///
 /// Records are sealed from a gather straight into a block and opened where they lie; neither allocates.
 ///
-/// Invariant: no number is used for two records; `recordNumber` is that of the next.
+/// Invariant: no number is used for two records, not even after a failure; `recordNumber` is that of the next.
 @safe public struct TLSTrafficKey: ~Copyable {
     public static let headerByteCount = 5
     /// What a record takes beside its content, when nothing is filled up with zeros.
@@ -29,7 +29,6 @@ import COpenSSL
     // The nonce of record 0; the last eight bytes are combined with the number (section 5.3).
     private let nonceHead: UInt32
     private let nonceTail: UInt64
-    private var header: [UInt8] = [TLSContentType.applicationData.rawValue, 3, 3, 0, 0]
 
     public init(_ suite: TLSCipherSuite, secret: Secret) throws(CipherError) {
         self.suite = suite
@@ -48,14 +47,11 @@ import COpenSSL
         try TLSTrafficKey(suite, secret: try KeySchedule.expand(suite, secret, label: "traffic upd", byteCount: suite.hashByteCount))
     }
 
-    private var nonce: AEADNonce {
+    private mutating func takeNonce() -> AEADNonce {
         let tail = nonceTail ^ recordNumber
+        // At a million records a second the numbers last half a million years.
+        recordNumber += 1
         return AEADNonce(nonceHead.bigEndian, UInt32(truncatingIfNeeded: tail >> 32).bigEndian, UInt32(truncatingIfNeeded: tail).bigEndian)
-    }
-
-    private mutating func setLength(_ encrypted: Int) {
-        header[3] = UInt8(truncatingIfNeeded: encrypted >> 8)
-        header[4] = UInt8(truncatingIfNeeded: encrypted)
     }
 
     /// Puts a record with the next `byteCount` bytes of `gather` behind `cursor` into `block` at `offset`, and moves the cursor. The record has
@@ -63,12 +59,16 @@ import COpenSSL
     public mutating func seal(
         _ gather: inout Gather, from cursor: inout Gather.Cursor, byteCount: Int, into block: Block, at offset: Int
     ) throws(CipherError) {
-        setLength(byteCount + 1 + AEADKey.tagByteCount)
-        block.copy(header.rawSpan, at: offset)
+        let length = byteCount + 1 + AEADKey.tagByteCount
+        let body = offset + Self.headerByteCount
+        block.setByte(TLSContentType.applicationData.rawValue, at: offset)
+        block.setByte(3, at: offset + 1)
+        block.setByte(3, at: offset + 2)
+        block.setByte(UInt8(truncatingIfNeeded: length >> 8), at: offset + 3)
+        block.setByte(UInt8(truncatingIfNeeded: length), at: offset + 4)
         try key.seal(
-            &gather, from: &cursor, byteCount: byteCount, followedBy: TLSContentType.applicationData.rawValue, nonce: nonce,
-            authenticating: header.rawSpan, into: block, at: offset + Self.headerByteCount)
-        recordNumber += 1
+            &gather, from: &cursor, byteCount: byteCount, followedBy: TLSContentType.applicationData.rawValue, nonce: takeNonce(),
+            authenticating: block.bytes(offset..<body), into: block, at: body)
     }
 
     /// A record with an alert or a message; an array, for what is rare.
@@ -78,10 +78,9 @@ import COpenSSL
 
     /// The same for content, type and zeros.
     mutating func seal(inner: [UInt8]) throws(CipherError) -> [UInt8] {
-        setLength(inner.count + AEADKey.tagByteCount)
-        let sealed = try key.seal(inner.rawSpan, nonce: nonce, authenticating: header.rawSpan)
-        recordNumber += 1
-        return header + sealed
+        let length = inner.count + AEADKey.tagByteCount
+        let header = [TLSContentType.applicationData.rawValue, 3, 3, UInt8(truncatingIfNeeded: length >> 8), UInt8(truncatingIfNeeded: length)]
+        return header + (try key.seal(inner.rawSpan, nonce: takeNonce(), authenticating: header.rawSpan))
     }
 
     /// Decrypts a whole record in place: `range` of `block`, with its header. Returns the range of its content and type, to be told apart by
@@ -89,15 +88,14 @@ import COpenSSL
     public mutating func open(_ block: Block, _ range: Range<Int>) -> Range<Int>? {
         let encrypted = range.lowerBound + Self.headerByteCount..<range.upperBound
         let header = block.bytes(range.lowerBound..<encrypted.lowerBound)
-        guard key.open(block, encrypted, nonce: nonce, authenticating: header) else { return nil }
-        recordNumber += 1
+        guard key.open(block, encrypted, nonce: takeNonce(), authenticating: header) else { return nil }
         return encrypted.lowerBound..<encrypted.upperBound - AEADKey.tagByteCount
     }
 
     // MARK: Records that arrive in pieces
 
     /// Begins a record of which the header is there.
-    public func beginOpening(header: RawSpan) throws(CipherError) { try key.beginOpening(nonce: nonce, authenticating: header) }
+    public mutating func beginOpening(header: RawSpan) throws(CipherError) { try key.beginOpening(nonce: takeNonce(), authenticating: header) }
 
     /// Decrypts the next bytes of content, type and zeros into `block`; to be given to nobody before ``finishOpening(tag:)``.
     public func openPiece(_ piece: RawSpan, into block: Block, at offset: Int) throws(CipherError) {
@@ -105,10 +103,7 @@ import COpenSSL
     }
 
     /// Ends the record: whether it is authentic.
-    public mutating func finishOpening(tag: RawSpan) -> Bool {
-        recordNumber += 1
-        return key.finishOpening(tag: tag)
-    }
+    public func finishOpening(tag: RawSpan) -> Bool { key.finishOpening(tag: tag) }
 
     /// Tells the content of a decrypted record from what follows it: the last byte that is not zero is its type (section 5.4). Nil when there is none.
     public static func content(of block: Block, _ range: Range<Int>) -> (type: UInt8, range: Range<Int>)? {

@@ -158,13 +158,13 @@ final class TLSRecords {
                 offset = headerEnd
                 continue
             }
-            guard let inner = hot.value.receiving.open(block, record) else { throw notAuthentic(hot.value.receiving.recordNumber) }
+            guard let inner = hot.value.receiving.open(block, record) else { throw notAuthentic }
             try take(block, inner, wireByteCount: record.count, into: &opened)
             offset = record.upperBound
         }
     }
 
-    private func notAuthentic(_ number: UInt64) -> SecureChannelError { .recordNotAuthentic(number: number) }
+    private var notAuthentic: SecureChannelError { .recordNotAuthentic(number: hot.value.receiving.recordNumber - 1) }
 
     /// The length in a header, after it was checked. The version in it has no meaning (section 5.1), but is authentic like the rest.
     private static func length(_ header: RawSpan) throws(SecureChannelError) -> Int {
@@ -224,9 +224,8 @@ final class TLSRecords {
             return
         }
         hot.value.pending = nil
-        let number = hot.value.receiving.recordNumber
         let tag = hot.value.tag
-        guard hot.value.receiving.finishOpening(tag: tag.bytes(0..<AEADKey.tagByteCount)) else { throw notAuthentic(number) }
+        guard hot.value.receiving.finishOpening(tag: tag.bytes(0..<AEADKey.tagByteCount)) else { throw notAuthentic }
         try take(hot.value.carry, 0..<encryptedCount, wireByteCount: pending.headerCount + pending.length, into: &opened)
     }
 
