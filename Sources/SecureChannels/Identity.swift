@@ -27,7 +27,7 @@ public final class LocalIdentity: Sendable {
         self.init(try IdentityKey(IdentityKeyType(privateKey.type), keyData: data.rawSpan))
     }
 
-    /// The key as it is kept in a file.
+    /// The key as it is kept in a file: in arrays, which nobody overwrites when they go.
     public func privateKey() throws(CipherError) -> PrivateKey {
         let data = try key.keyData()
         do {
@@ -103,5 +103,16 @@ extension SecureChannelConfiguration {
         let actual = PeerID(of: publicKey)
         if let expectedRemote, expectedRemote != actual { throw .peerIDMismatch(expected: expectedRemote, actual: actual) }
         return actual
+    }
+
+    /// Whose handshake it is: the owner of the key that `encodedKey` says, when `signature` is that key's for `message`.
+    func verify(encodedKey: [UInt8], signature: [UInt8], message: [UInt8]) throws(SecureChannelError) -> (publicKey: PublicKey, peerID: PeerID) {
+        let publicKey: PublicKey
+        do { publicKey = try PublicKey(encoded: encodedKey.rawSpan) } catch { throw .malformedHandshake(error) }
+        let peerID = try check(publicKey)
+        let verifier: IdentityPublicKey
+        do { verifier = try publicKey.verifier() } catch { throw .keyRefused(error) }
+        guard verifier.verify(signature.rawSpan, of: message.rawSpan) else { throw .badSignature(claimed: peerID) }
+        return (publicKey, peerID)
     }
 }

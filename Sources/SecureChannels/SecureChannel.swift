@@ -127,4 +127,10 @@ public enum SecureChannelLimits {
     /// Where more is to be sealed than fits, the end of the block stays empty rather than hold a record with less than this: a record costs about as
     /// much as encrypting 1 KiB.
     public static let recordPayloadBytesMin = 1024
+
+    /// How many of the `waiting` bytes go into the next record, which may hold `limit` of them, where a block has room for `room`; 0 for none.
+    static func recordPayloadBytes(waiting: Int, room: Int, limit: Int, isFirst: Bool) -> Int {
+        let count = min(waiting, room, limit)
+        return count > 0 && (isFirst || count == waiting || count < room || count >= recordPayloadBytesMin) ? count : 0
+    }
 }

@@ -17,6 +17,14 @@ public struct SecureChannelCounters: Equatable, Sendable {
         public var totalBytes: UInt64 { handshakeBytes + recordOverheadBytes + payloadBytes + unfinishedBytes }
 
         public init() {}
+
+        static func += (left: inout Direction, right: Direction) {
+            left.handshakeBytes += right.handshakeBytes
+            left.recordOverheadBytes += right.recordOverheadBytes
+            left.payloadBytes += right.payloadBytes
+            left.records += right.records
+            left.unfinishedBytes += right.unfinishedBytes
+        }
     }
 
     public var sent = Direction()

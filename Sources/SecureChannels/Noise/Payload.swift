@@ -75,13 +75,8 @@ struct Payload {
 
     /// Whose payload it is, when the signature goes with the Noise key that the same handshake proved the sender to have.
     func verified(noiseKey: [UInt8], _ configuration: SecureChannelConfiguration) throws(SecureChannelError) -> RemoteIdentity {
-        let publicKey: PublicKey
-        do { publicKey = try PublicKey(encoded: identityKey.rawSpan) } catch { throw .malformedHandshake(error) }
-        let peerID = try configuration.check(publicKey)
-        let verifier: IdentityPublicKey
-        do { verifier = try publicKey.verifier() } catch { throw .keyRefused(error) }
-        let message = Self.signaturePrefix + noiseKey
-        guard verifier.verify(identitySignature.rawSpan, of: message.rawSpan) else { throw .badSignature(claimed: peerID) }
+        let (publicKey, peerID) = try configuration.verify(
+            encodedKey: identityKey, signature: identitySignature, message: Self.signaturePrefix + noiseKey)
         return RemoteIdentity(peerID: peerID, publicKey: publicKey, muxer: try EarlyMuxer.choose(configuration, remote: muxers))
     }
 }

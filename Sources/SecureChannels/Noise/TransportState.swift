@@ -10,38 +10,19 @@ import Ciphers
 ///                         └───────────── length ────────────────┘
 /// ```
 ///
-/// A record that lies whole in what was read is decrypted where it lies. Of one that was cut, each piece is decrypted into the carry block as it comes:
-/// the bytes are moved by the cipher itself, and nothing is handed on before the tag has been seen.
+/// A record that lies whole in what was read is decrypted where it lies; one that was cut is gathered by ``CutRecord``.
 ///
-/// Invariant: between two calls, `pending` is nil or holds what has arrived of a record, and `carry` then holds the plaintext of it.
+/// Invariant: nothing is handed on before its tag has been found right.
 final class TransportState {
     static let headerByteCount = 2
     static let overheadByteCount = headerByteCount + AEADKey.tagByteCount
     /// The specification's maximum for a message is 65,535 bytes, with the tag.
     static let payloadByteCountMax = 65_535 - AEADKey.tagByteCount
-    /// The carry block begins with this much and grows as records need it: a connection that sees small records only stays small.
-    static let carryBytesMin = 4096
-
-    /// A record of which a part has arrived.
-    private struct Pending {
-        /// The first byte of the length, while the second has not come.
-        var firstByte: UInt8 = 0
-        /// Bytes of the header that have come, 1 or 2.
-        var headerCount = 1
-        /// The length from the header: ciphertext and tag.
-        var length = 0
-        /// Of those, how many have come.
-        var count = 0
-
-        var ciphertextCount: Int { length - AEADKey.tagByteCount }
-    }
 
     private struct Hot: ~Copyable {
         var sending: CipherState
         var receiving: CipherState
-        var pending: Pending?
-        var carry: Block
-        let tag = Block(capacity: AEADKey.tagByteCount)
+        var cut = CutRecord(headerByteCount: TransportState.headerByteCount)
         var sent = SecureChannelCounters.Direction()
         var received = SecureChannelCounters.Direction()
     }
@@ -49,20 +30,16 @@ final class TransportState {
     private let hot: Owned<Hot>
 
     init(sending: Secret, receiving: Secret) throws(SecureChannelError) {
-        hot = Owned(Hot(sending: try CipherState(key: sending), receiving: try CipherState(key: receiving), pending: nil, carry: Block(capacity: 0)))
+        hot = Owned(Hot(sending: try CipherState(key: sending), receiving: try CipherState(key: receiving)))
     }
 
-    var isWithinRecord: Bool { hot.value.pending != nil }
+    var isWithinRecord: Bool { !hot.value.cut.isEmpty }
 
     /// Adds what was sent and received here.
     func add(to counters: inout SecureChannelCounters) {
-        counters.sent.recordOverheadBytes = hot.value.sent.recordOverheadBytes
-        counters.sent.payloadBytes = hot.value.sent.payloadBytes
-        counters.sent.records = hot.value.sent.records
-        counters.received.recordOverheadBytes = hot.value.received.recordOverheadBytes
-        counters.received.payloadBytes = hot.value.received.payloadBytes
-        counters.received.records = hot.value.received.records
-        counters.received.unfinishedBytes = hot.value.pending.map { UInt64($0.headerCount + $0.count) } ?? 0
+        counters.sent += hot.value.sent
+        counters.received += hot.value.received
+        counters.received.unfinishedBytes += UInt64(hot.value.cut.byteCount)
     }
 
     /// For the test of what happens at the end of the numbers.
@@ -80,11 +57,9 @@ final class TransportState {
         let last = cursor.byteCount + min(byteLimit, gather.byteCount - cursor.byteCount)
         while cursor.byteCount < last {
             let room = block.capacity - position - Self.overheadByteCount
-            guard room > 0 else { break }
-            let waiting = last - cursor.byteCount
-            let count = min(waiting, Self.payloadByteCountMax, room)
-            // What does not fit goes into the next block rather than into a crumb of a record at the end of this one.
-            if count < waiting, count == room, count < SecureChannelLimits.recordPayloadBytesMin, position > offset { break }
+            let count = SecureChannelLimits.recordPayloadBytes(
+                waiting: last - cursor.byteCount, room: room, limit: Self.payloadByteCountMax, isFirst: position == offset)
+            guard count > 0 else { break }
             let length = count + AEADKey.tagByteCount
             block.setByte(UInt8(truncatingIfNeeded: length >> 8), at: position)
             block.setByte(UInt8(truncatingIfNeeded: length), at: position + 1)
@@ -102,30 +77,25 @@ final class TransportState {
     func open(_ block: Block, _ range: Range<Int>, into opened: inout [Slice]) throws(SecureChannelError) {
         var offset = range.lowerBound
         while offset < range.upperBound {
-            if hot.value.pending != nil {
-                try receivePiece(block, &offset, upTo: range.upperBound, into: &opened)
-                continue
+            let body = offset + Self.headerByteCount
+            if hot.value.cut.isEmpty, body <= range.upperBound {
+                let length = try Self.length(block.bytes(offset..<body))
+                if body + length <= range.upperBound {
+                    guard try hot.value.receiving.open(block, body..<body + length) else { throw notAuthentic }
+                    record(block, body..<body + length - AEADKey.tagByteCount, into: &opened)
+                    offset = body + length
+                    continue
+                }
             }
-            let available = range.upperBound - offset
-            guard available >= Self.headerByteCount else {
-                hot.value.pending = Pending(firstByte: block.bytes(offset..<offset + 1).byte(at: 0))
-                return
-            }
-            let length = Int(block.bytes(offset..<offset + Self.headerByteCount).bigEndian16(at: 0))
-            try Self.check(length)
-            offset += Self.headerByteCount
-            if available - Self.headerByteCount < length {
-                try begin(Pending(headerCount: Self.headerByteCount, length: length))
-                continue
-            }
-            guard try hot.value.receiving.open(block, offset..<offset + length) else { throw notAuthentic }
-            record(block, offset..<offset + length - AEADKey.tagByteCount, into: &opened)
-            offset += length
+            try receivePiece(block, &offset, upTo: range.upperBound, into: &opened)
         }
     }
 
-    private static func check(_ length: Int) throws(SecureChannelError) {
+    /// The length in a header, after it was checked.
+    private static func length(_ header: RawSpan) throws(SecureChannelError) -> Int {
+        let length = Int(header.bigEndian16(at: 0))
         guard length >= AEADKey.tagByteCount else { throw .recordTooShort(byteCount: length) }
+        return length
     }
 
     private var notAuthentic: SecureChannelError { .recordNotAuthentic(number: hot.value.receiving.nonce - 1) }
@@ -138,48 +108,22 @@ final class TransportState {
         if !range.isEmpty { opened.append(Slice(block, range)) }
     }
 
-    private func begin(_ pending: Pending) throws(SecureChannelError) {
-        let needed = pending.ciphertextCount
-        // Whoever kept a slice of the last cut record keeps that block; the next needs one of its own.
-        if !isKnownUniquelyReferenced(&hot.value.carry) || hot.value.carry.capacity < needed {
-            var capacity = Self.carryBytesMin
-            while capacity < needed { capacity *= 2 }
-            hot.value.carry = Block(capacity: capacity)
-        }
-        try hot.value.receiving.beginOpening()
-        hot.value.pending = pending
-    }
-
     /// Takes what `block` holds of the record that was cut.
     private func receivePiece(_ block: Block, _ offset: inout Int, upTo end: Int, into opened: inout [Slice]) throws(SecureChannelError) {
-        guard var pending = hot.value.pending else { return }
-        if pending.headerCount < Self.headerByteCount {
-            pending.length = Int(pending.firstByte) << 8 | Int(block.bytes(offset..<offset + 1).byte(at: 0))
-            pending.headerCount += 1
-            offset += 1
-            try Self.check(pending.length)
-            return try begin(pending)
+        if !hot.value.cut.isBegun {
+            guard hot.value.cut.takeHeader(block, &offset, upTo: end) else { return }
+            let header = hot.value.cut.header
+            hot.value.cut.begin(length: try Self.length(header.bytes(0..<Self.headerByteCount)))
+            return try hot.value.receiving.beginOpening()
         }
-        let ciphertextCount = pending.ciphertextCount
-        if pending.count < ciphertextCount {
-            let count = min(ciphertextCount - pending.count, end - offset)
-            try hot.value.receiving.openPiece(block.bytes(offset..<offset + count), into: hot.value.carry, at: pending.count)
-            pending.count += count
-            offset += count
+        if let piece = hot.value.cut.takeEncrypted(&offset, upTo: end) {
+            try hot.value.receiving.openPiece(block.bytes(piece.range), into: hot.value.cut.carry, at: piece.position)
         }
-        let tagCount = min(pending.length - pending.count, end - offset)
-        if tagCount > 0 {
-            hot.value.tag.copy(block.bytes(offset..<offset + tagCount), at: pending.count - ciphertextCount)
-            pending.count += tagCount
-            offset += tagCount
-        }
-        guard pending.count == pending.length else {
-            hot.value.pending = pending
-            return
-        }
-        hot.value.pending = nil
-        let tag = hot.value.tag
+        guard hot.value.cut.takeTag(block, &offset, upTo: end) else { return }
+        let ciphertextCount = hot.value.cut.encryptedCount
+        let tag = hot.value.cut.tag
+        hot.value.cut.end()
         guard hot.value.receiving.finishOpening(tag: tag.bytes(0..<AEADKey.tagByteCount)) else { throw notAuthentic }
-        record(hot.value.carry, 0..<ciphertextCount, into: &opened)
+        record(hot.value.cut.carry, 0..<ciphertextCount, into: &opened)
     }
 }

@@ -46,13 +46,7 @@ struct SignedKey {
 
     /// Whose certificate it is, when the signature goes with the certificate's key, which the same handshake proves the sender to have.
     func verified(certificateKey: [UInt8], _ configuration: SecureChannelConfiguration) throws(SecureChannelError) -> RemoteIdentity {
-        let key: PublicKey
-        do { key = try PublicKey(encoded: publicKey.rawSpan) } catch { throw .malformedHandshake(error) }
-        let peerID = try configuration.check(key)
-        let verifier: IdentityPublicKey
-        do { verifier = try key.verifier() } catch { throw .keyRefused(error) }
-        let message = Self.signaturePrefix + certificateKey
-        guard verifier.verify(signature.rawSpan, of: message.rawSpan) else { throw .badSignature(claimed: peerID) }
+        let (key, peerID) = try configuration.verify(encodedKey: publicKey, signature: signature, message: Self.signaturePrefix + certificateKey)
         return RemoteIdentity(peerID: peerID, publicKey: key, muxer: nil)
     }
 

@@ -3,38 +3,20 @@ import Ciphers
 
 /// The channel after the handshake: seals and opens records, renews keys, says and hears farewell.
 ///
-/// A record that lies whole in what was read is decrypted where it lies. Of one that was cut, each piece is decrypted into the carry block as it comes: the bytes
-/// are moved by the cipher itself, and nothing is handed on before the tag has been seen.
+/// A record that lies whole in what was read is decrypted where it lies; one that was cut is gathered by ``CutRecord``.
 ///
-/// Invariant: between two calls, `pending` is nil or says what has arrived of a record, and `carry` then holds what of it is decrypted.
+/// Invariant: nothing is handed on before its tag has been found right.
 final class TLSRecords {
     /// After this many records a sender takes a new key: with AES-GCM, RFC 8446 allows some 24 million (section 5.5).
     static let recordsPerKeyMax: UInt64 = 1 << 24
     /// Records in a row that carry nothing for the application. Renewing keys and tickets need a few; more would be work for nothing.
     static let idleRecordsMax = 32
-    /// The carry block begins with this much and grows as records need it: a connection that sees small records only stays small.
-    static let carryBytesMin = 4096
-
-    /// A record of which a part has arrived.
-    private struct Pending {
-        /// Bytes of the header that have come.
-        var headerCount: Int
-        /// The length from the header: what is encrypted, and the tag.
-        var length = 0
-        /// Of those, how many have come.
-        var count = 0
-
-        var encryptedCount: Int { length - AEADKey.tagByteCount }
-    }
 
     private struct Hot: ~Copyable {
         var sending: TLSTrafficKey
         var receiving: TLSTrafficKey
         var postHandshake: PostHandshake
-        var pending: Pending?
-        var carry = Block(capacity: 0)
-        let header = Block(capacity: TLSTrafficKey.headerByteCount)
-        let tag = Block(capacity: AEADKey.tagByteCount)
+        var cut = CutRecord(headerByteCount: TLSTrafficKey.headerByteCount)
         var idleRecords = 0
         var hasSaidFarewell = false
         var hasHeardFarewell = false
@@ -58,21 +40,14 @@ final class TLSRecords {
                 postHandshake: PostHandshake(takesTickets: isClient)))
     }
 
-    var isWithinRecord: Bool { hot.value.pending != nil }
+    var isWithinRecord: Bool { !hot.value.cut.isEmpty }
     var hasHeardFarewell: Bool { hot.value.hasHeardFarewell }
 
     /// Adds what was sent and received here.
     func add(to counters: inout SecureChannelCounters) {
-        Self.add(hot.value.sent, to: &counters.sent)
-        Self.add(hot.value.received, to: &counters.received)
-        counters.received.unfinishedBytes += hot.value.pending.map { UInt64($0.headerCount + $0.count) } ?? 0
-    }
-
-    private static func add(_ own: SecureChannelCounters.Direction, to direction: inout SecureChannelCounters.Direction) {
-        direction.handshakeBytes += own.handshakeBytes
-        direction.recordOverheadBytes += own.recordOverheadBytes
-        direction.payloadBytes += own.payloadBytes
-        direction.records += own.records
+        counters.sent += hot.value.sent
+        counters.received += hot.value.received
+        counters.received.unfinishedBytes += UInt64(hot.value.cut.byteCount)
     }
 
     /// For the test of how keys are renewed.
@@ -90,11 +65,9 @@ final class TLSRecords {
             let isRenewalDue = hot.value.isRenewalRequested || hot.value.sending.recordNumber >= hot.value.recordsPerKeyMax
             let renewalBytes = isRenewalDue ? Self.renewalByteCount : 0
             let room = block.capacity - position - TLSTrafficKey.overheadByteCount - renewalBytes
-            guard room > 0 else { break }
-            let waiting = last - cursor.byteCount
-            let count = min(waiting, contentBytesMax, room)
-            // What does not fit goes into the next block rather than into a crumb of a record at the end of this one.
-            if count < waiting, count == room, count < SecureChannelLimits.recordPayloadBytesMin, position > offset { break }
+            let count = SecureChannelLimits.recordPayloadBytes(
+                waiting: last - cursor.byteCount, room: room, limit: contentBytesMax, isFirst: position == offset)
+            guard count > 0 else { break }
             if isRenewalDue {
                 let renewal = try makeRenewal()
                 block.copy(renewal.rawSpan, at: position)
@@ -139,28 +112,17 @@ final class TLSRecords {
                 hot.value.received.handshakeBytes += UInt64(range.upperBound - offset)
                 return
             }
-            if hot.value.pending != nil {
-                try receivePiece(block, &offset, upTo: range.upperBound, into: &opened)
-                continue
-            }
-            let available = range.upperBound - offset
             let headerEnd = offset + TLSTrafficKey.headerByteCount
-            guard headerEnd <= range.upperBound else {
-                hot.value.header.copy(block.bytes(offset..<range.upperBound), at: 0)
-                hot.value.pending = Pending(headerCount: available)
-                return
+            if hot.value.cut.isEmpty, headerEnd <= range.upperBound {
+                let record = offset..<headerEnd + (try Self.length(block.bytes(offset..<headerEnd)))
+                if record.upperBound <= range.upperBound {
+                    guard let inner = hot.value.receiving.open(block, record) else { throw notAuthentic }
+                    try take(block, inner, wireByteCount: record.count, into: &opened)
+                    offset = record.upperBound
+                    continue
+                }
             }
-            let length = try Self.length(block.bytes(offset..<headerEnd))
-            let record = offset..<headerEnd + length
-            if record.upperBound > range.upperBound {
-                hot.value.header.copy(block.bytes(offset..<headerEnd), at: 0)
-                try begin(Pending(headerCount: TLSTrafficKey.headerByteCount, length: length))
-                offset = headerEnd
-                continue
-            }
-            guard let inner = hot.value.receiving.open(block, record) else { throw notAuthentic }
-            try take(block, inner, wireByteCount: record.count, into: &opened)
-            offset = record.upperBound
+            try receivePiece(block, &offset, upTo: range.upperBound, into: &opened)
         }
     }
 
@@ -177,56 +139,25 @@ final class TLSRecords {
         return length
     }
 
-    private func begin(_ pending: Pending) throws(SecureChannelError) {
-        let needed = pending.encryptedCount
-        // Whoever kept a slice of the last cut record keeps that block; the next needs one of its own.
-        if !isKnownUniquelyReferenced(&hot.value.carry) || hot.value.carry.capacity < needed {
-            var capacity = Self.carryBytesMin
-            while capacity < needed { capacity *= 2 }
-            hot.value.carry = Block(capacity: capacity)
-        }
-        let header = hot.value.header
-        let headerBytes = header.bytes(0..<TLSTrafficKey.headerByteCount)
-        do { try hot.value.receiving.beginOpening(header: headerBytes) } catch { throw .library(error) }
-        hot.value.pending = pending
-    }
-
     /// Takes what `block` holds of the record that was cut.
     private func receivePiece(_ block: Block, _ offset: inout Int, upTo end: Int, into opened: inout [Slice]) throws(SecureChannelError) {
-        guard var pending = hot.value.pending else { return }
-        if pending.headerCount < TLSTrafficKey.headerByteCount {
-            let count = min(TLSTrafficKey.headerByteCount - pending.headerCount, end - offset)
-            hot.value.header.copy(block.bytes(offset..<offset + count), at: pending.headerCount)
-            pending.headerCount += count
-            offset += count
-            hot.value.pending = pending
-            guard pending.headerCount == TLSTrafficKey.headerByteCount else { return }
-            let header = hot.value.header
-            pending.length = try Self.length(header.bytes(0..<TLSTrafficKey.headerByteCount))
-            return try begin(pending)
+        if !hot.value.cut.isBegun {
+            guard hot.value.cut.takeHeader(block, &offset, upTo: end) else { return }
+            let header = hot.value.cut.header
+            let bytes = header.bytes(0..<TLSTrafficKey.headerByteCount)
+            hot.value.cut.begin(length: try Self.length(bytes))
+            do { return try hot.value.receiving.beginOpening(header: bytes) } catch { throw .library(error) }
         }
-        let encryptedCount = pending.encryptedCount
-        if pending.count < encryptedCount {
-            let count = min(encryptedCount - pending.count, end - offset)
-            let piece = block.bytes(offset..<offset + count)
-            do { try hot.value.receiving.openPiece(piece, into: hot.value.carry, at: pending.count) } catch { throw .library(error) }
-            pending.count += count
-            offset += count
+        if let piece = hot.value.cut.takeEncrypted(&offset, upTo: end) {
+            let bytes = block.bytes(piece.range)
+            do { try hot.value.receiving.openPiece(bytes, into: hot.value.cut.carry, at: piece.position) } catch { throw .library(error) }
         }
-        let tagCount = min(pending.length - pending.count, end - offset)
-        if tagCount > 0 {
-            hot.value.tag.copy(block.bytes(offset..<offset + tagCount), at: pending.count - encryptedCount)
-            pending.count += tagCount
-            offset += tagCount
-        }
-        guard pending.count == pending.length else {
-            hot.value.pending = pending
-            return
-        }
-        hot.value.pending = nil
-        let tag = hot.value.tag
+        guard hot.value.cut.takeTag(block, &offset, upTo: end) else { return }
+        let (encryptedCount, wireByteCount) = (hot.value.cut.encryptedCount, hot.value.cut.byteCount)
+        let tag = hot.value.cut.tag
+        hot.value.cut.end()
         guard hot.value.receiving.finishOpening(tag: tag.bytes(0..<AEADKey.tagByteCount)) else { throw notAuthentic }
-        try take(hot.value.carry, 0..<encryptedCount, wireByteCount: pending.headerCount + pending.length, into: &opened)
+        try take(hot.value.cut.carry, 0..<encryptedCount, wireByteCount: wireByteCount, into: &opened)
     }
 
     /// An authentic record: its content, type and zeros.
