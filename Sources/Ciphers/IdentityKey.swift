@@ -3,7 +3,8 @@ import COpenSSL
 
 /// The private half of a peer's identity: signs.
 ///
-/// Invariant: `publicKey` belongs to the private part.
+/// Invariant: `publicKey` belongs to the private part, unless an RSA key was read whose parts do not belong together: its encoding has both, and they are not
+/// checked against each other. What such a key signs convinces nobody.
 public final class IdentityKey: Sendable {
     public let type: IdentityKeyType
     public let publicKey: IdentityPublicKey
@@ -68,21 +69,29 @@ public final class IdentityKey: Sendable {
     }
 
     /// What stands in the field `Data` of libp2p's `PrivateKey` message: seed and public key (Ed25519), the scalar (secp256k1), a DER ECPrivateKey of
-    /// RFC 5915 (ECDSA), or a DER RSAPrivateKey of PKCS #1 (RSA).
+    /// RFC 5915 (ECDSA), or a DER RSAPrivateKey of PKCS #1 (RSA). The secret is the only copy that is made of it here.
     public func keyData() throws(CipherError) -> Secret {
-        let bytes: [UInt8]? = switch type {
-        case .ed25519: Keys.rawPrivate(key, byteCount: 32).map { $0 + publicKey.keyData }
+        let secret: Secret? = switch type {
+        case .ed25519: Self.seed(key, followedBy: publicKey.keyData)
         case .secp256k1: Self.scalar(key)
-        case .ecdsa, .rsa: unsafe Keys.der(key) { unsafe i2d_PrivateKey($0, $1) }
+        case .ecdsa, .rsa: unsafe Keys.der(key, { unsafe i2d_PrivateKey($0, $1) }) { Secret(copying: $0) }
         }
-        guard let bytes else { throw Library.failure("write a private key") }
-        return Secret(copying: bytes.rawSpan)
+        guard let secret else { throw Library.failure("write a private key") }
+        return secret
     }
 
-    private static func scalar(_ key: KeyHandle) -> [UInt8]? {
-        var bytes = [UInt8](repeating: 0, count: Curve.scalarByteCount)
-        let isRead = unsafe bytes.withUnsafeMutableBufferPointer { unsafe co_ec_scalar(key.pointer, $0.baseAddress, Int32($0.count)) == 1 }
-        return isRead ? bytes : nil
+    private static func seed(_ key: KeyHandle, followedBy publicKey: [UInt8]) -> Secret? {
+        let seedByteCount = 32
+        return unsafe Secret(byteCount: seedByteCount + publicKey.count) { bytes in
+            var length = seedByteCount
+            guard unsafe EVP_PKEY_get_raw_private_key(key.pointer, bytes, &length) == 1, length == seedByteCount else { return false }
+            for (index, byte) in publicKey.enumerated() { unsafe bytes[seedByteCount + index] = byte }
+            return true
+        }
+    }
+
+    private static func scalar(_ key: KeyHandle) -> Secret? {
+        unsafe Secret(byteCount: Curve.scalarByteCount) { unsafe co_ec_scalar(key.pointer, $0, Int32(Curve.scalarByteCount)) == 1 }
     }
 
     private static func lowS(_ signature: [UInt8]) throws(CipherError) -> [UInt8] {
@@ -116,21 +125,11 @@ public final class IdentityKey: Sendable {
 
     /// The scalar is taken out and the key made anew: that checks the curve, and that the public point belongs to it.
     private static func decodeP256(_ data: RawSpan) -> KeyHandle? {
-        guard let read = unsafe Keys.key(data, { unsafe d2i_PrivateKey(EVP_PKEY_EC, nil, &$0, $1) }), isP256(read), let bytes = scalar(read) else {
-            return nil
-        }
-        let secret = Secret(copying: bytes.rawSpan)
+        guard let read = unsafe Keys.key(data, { unsafe d2i_PrivateKey(EVP_PKEY_EC, nil, &$0, $1) }), unsafe Keys.groupName(read.pointer) == "prime256v1",
+            let secret = scalar(read)
+        else { return nil }
         guard let made = pair(.p256, scalar: secret.bytes), unsafe EVP_PKEY_eq(made.pointer, read.pointer) == 1 else { return nil }
         return made
-    }
-
-    private static func isP256(_ key: KeyHandle) -> Bool {
-        var name = [CChar](repeating: 0, count: 32)
-        var length = 0
-        let isNamed = unsafe name.withUnsafeMutableBufferPointer {
-            unsafe EVP_PKEY_get_group_name(key.pointer, $0.baseAddress, $0.count, &length) == 1
-        }
-        return isNamed && name.prefix(length).elementsEqual("prime256v1".utf8.map { CChar(bitPattern: $0) })
     }
 
     private static func pair(_ curve: Curve, scalar: RawSpan) -> KeyHandle? {

@@ -1,3 +1,4 @@
+import Bytes
 import COpenSSL
 
 /// A key of libcrypto's, freed with its last reference. It is only read after it was made: such keys are safe to share between threads.
@@ -18,17 +19,9 @@ import COpenSSL
 /// What the kinds of keys have in common: bytes in and out of libcrypto.
 enum Keys {
     static func rawPublic(_ key: KeyHandle, byteCount: Int) -> [UInt8]? {
-        unsafe raw(byteCount) { unsafe EVP_PKEY_get_raw_public_key(key.pointer, $0, &$1) }
-    }
-
-    static func rawPrivate(_ key: KeyHandle, byteCount: Int) -> [UInt8]? {
-        unsafe raw(byteCount) { unsafe EVP_PKEY_get_raw_private_key(key.pointer, $0, &$1) }
-    }
-
-    private static func raw(_ byteCount: Int, _ read: (UnsafeMutablePointer<UInt8>?, inout Int) -> Int32) -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: byteCount)
         var length = byteCount
-        let isRead = unsafe bytes.withUnsafeMutableBufferPointer { unsafe read($0.baseAddress, &length) == 1 }
+        let isRead = unsafe bytes.withUnsafeMutableBufferPointer { unsafe EVP_PKEY_get_raw_public_key(key.pointer, $0.baseAddress, &length) == 1 }
         guard isRead, length == byteCount else {
             Library.forgetErrors()
             return nil
@@ -36,8 +29,27 @@ enum Keys {
         return bytes
     }
 
-    /// The DER that one of libcrypto's `i2d` functions makes of a key.
+    /// OpenSSL's name for the curve of a key; nil for a key of another kind.
+    static func groupName(_ key: OpaquePointer) -> String? {
+        var name = [CChar](repeating: 0, count: 32)
+        var length = 0
+        let isNamed = unsafe name.withUnsafeMutableBufferPointer { unsafe EVP_PKEY_get_group_name(key, $0.baseAddress, $0.count, &length) == 1 }
+        guard isNamed else {
+            Library.forgetErrors()
+            return nil
+        }
+        return String(decoding: name.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// The DER that one of libcrypto's `i2d` functions makes of a public key.
     static func der(_ key: KeyHandle, _ encode: (OpaquePointer?, UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?) -> Int32) -> [UInt8]? {
+        unsafe der(key, encode) { $0.array() }
+    }
+
+    /// What `read` makes of it; it is overwritten afterwards, as it may be that of a private key.
+    static func der<T>(
+        _ key: KeyHandle, _ encode: (OpaquePointer?, UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>?) -> Int32, _ read: (RawSpan) -> T
+    ) -> T? {
         var memory: UnsafeMutablePointer<UInt8>?
         let length = unsafe encode(key.pointer, &memory)
         guard length > 0, let start = unsafe memory else {
@@ -48,7 +60,7 @@ enum Keys {
             unsafe OPENSSL_cleanse(start, Int(length))
             unsafe co_free(start)
         }
-        return unsafe Array(UnsafeBufferPointer(start: start, count: Int(length)))
+        return unsafe read(UnsafeRawBufferPointer(start: start, count: Int(length)).bytes)
     }
 
     /// The key that one of libcrypto's `d2i` functions makes of DER, when it needs all of it.

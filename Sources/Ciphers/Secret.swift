@@ -2,6 +2,9 @@ import COpenSSL
 
 /// Bytes that must not stay in memory: they are overwritten when the last reference goes.
 ///
+/// That holds for this object's memory alone. Who copies from an array or a secret into another place looks after both; an array is not overwritten when
+/// it goes.
+///
 /// Invariant: the length never changes, and nobody but this object writes the memory.
 @safe public final class Secret {
     private let base: UnsafeMutablePointer<UInt8>

@@ -137,14 +137,9 @@ public struct TLSPeerCertificate: Equatable, Sendable {
     private static func isPermitted(_ key: OpaquePointer) -> Bool {
         if unsafe EVP_PKEY_is_a(key, "ED25519") == 1 { return true }
         if unsafe EVP_PKEY_is_a(key, "EC") == 1 {
-            var name = [CChar](repeating: 0, count: 32)
-            var length = 0
-            let isNamed = unsafe name.withUnsafeMutableBufferPointer {
-                unsafe EVP_PKEY_get_group_name(key, $0.baseAddress, $0.count, &length) == 1
-            }
-            let curve = String(decoding: name.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            let curve = unsafe Keys.groupName(key)
             // A curve must be named, not described (RFC 5480, section 2.1.1), even where the description is that of one with a name.
-            return unsafe isNamed && ["prime256v1", "secp384r1", "secp521r1"].contains(curve) && co_has_described_curve(key) == 0
+            return unsafe ["prime256v1", "secp384r1", "secp521r1"].contains(curve) && co_has_described_curve(key) == 0
         }
         guard unsafe EVP_PKEY_is_a(key, "RSA") == 1 else { return false }
         // The same limits as for identity keys, for the same reasons.
