@@ -55,10 +55,10 @@ static inline SSL_CTX *co_tls_context(const char *suites, const char *groups, co
 }
 
 /* A connection that reads from and writes to memory; the buffers are its own. */
-static inline SSL *co_tls_connection(SSL_CTX *context, int is_client, void *owner) {
+static inline SSL *co_tls_connection(SSL_CTX *context, int is_client) {
     SSL *ssl = SSL_new(context);
     BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
-    if (!ssl || !in || !out || SSL_set_ex_data(ssl, 0, owner) != 1) {
+    if (!ssl || !in || !out) {
         BIO_free(in);
         BIO_free(out);
         SSL_free(ssl);

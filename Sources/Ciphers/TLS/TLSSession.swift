@@ -64,7 +64,7 @@ import COpenSSL
         self.context = context
         self.protocols = list
         self.judge = judge
-        guard let ssl = unsafe co_tls_connection(context.pointer, isClient ? 1 : 0, nil) else { throw Library.failure("begin TLS") }
+        guard let ssl = unsafe co_tls_connection(context.pointer, isClient ? 1 : 0) else { throw Library.failure("begin TLS") }
         unsafe self.ssl = unsafe ssl
         // Unretained: libssl calls back only from within this object's methods.
         let isReady = unsafe SSL_set_ex_data(ssl, 0, Unmanaged.passUnretained(self).toOpaque()) == 1
@@ -154,6 +154,8 @@ import COpenSSL
 
     /// In place of the search for a chain of trust.
     private func judgeCertificate(_ store: OpaquePointer?) -> Bool {
+        // What was tried on the way to a verdict is no failure of libssl's: with such a note left, SSL_get_error would take waiting for one.
+        defer { Library.forgetErrors() }
         let alert: TLSAlert?
         do throws(TLSCertificateFault) {
             let count = unsafe Int(co_certificates_count(X509_STORE_CTX_get0_untrusted(store)))
