@@ -1,6 +1,7 @@
 /*
- * OpenSSL 3.0, and what Swift cannot say to it itself: macros, and keys made from lists of parameters, whose pointers must stay where
- * they are until the list has been used. A function that returns a key gives a new reference, the caller's to free, or NULL.
+ * OpenSSL 3.0, and what Swift cannot say to it itself: macros, functions that take any number of arguments, and keys made from lists of parameters,
+ * whose pointers must stay where they are until the list has been used; beside them, what is done with numbers and points of a curve. A function that
+ * returns a key gives a new reference, the caller's to free, or NULL.
  */
 #include <openssl/bn.h>
 #include <openssl/core_names.h>

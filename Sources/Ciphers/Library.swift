@@ -18,7 +18,7 @@ enum Library {
         init(_ pointer: OpaquePointer?) { unsafe self.pointer = unsafe pointer }
     }
 
-    /// The error that libcrypto noted last, with the thread's list of errors emptied.
+    /// The error that OpenSSL noted last, libcrypto or libssl, with the thread's list of errors emptied.
     static func failure(_ operation: String) -> CipherError {
         let code = ERR_peek_last_error()
         ERR_clear_error()
@@ -29,16 +29,6 @@ enum Library {
     /// Empties the thread's list of errors, where the failure is an answer and no surprise.
     static func forgetErrors() {
         if ERR_peek_error() != 0 { ERR_clear_error() }
-    }
-}
-
-/// Whether two spans hold the same bytes, in a time that does not depend on them. Their lengths are no secret.
-public func equalsInConstantTime(_ left: RawSpan, _ right: RawSpan) -> Bool {
-    guard left.byteCount == right.byteCount else { return false }
-    return unsafe left.withUnsafeBytes { mine in
-        unsafe right.withUnsafeBytes { theirs in
-            unsafe mine.isEmpty || CRYPTO_memcmp(mine.baseAddress, theirs.baseAddress, mine.count) == 0
-        }
     }
 }
 

@@ -51,13 +51,11 @@ public final class X25519Key: Sendable {
             var length = Self.byteCount
             return unsafe EVP_PKEY_derive(context, bytes, &length) == 1 && length == Self.byteCount
         }
-        // This is the only way in which the function fails: libcrypto checks for zeros as well.
+        // libcrypto refuses a result of zeros, in constant time, and has no other reason to fail here.
         guard let secret else {
             Library.forgetErrors()
             throw .weakPublicKey
         }
-        let zeros = [UInt8](repeating: 0, count: Self.byteCount)
-        guard !equalsInConstantTime(secret.bytes, zeros.rawSpan) else { throw .weakPublicKey }
         return secret
     }
 }

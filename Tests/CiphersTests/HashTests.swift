@@ -42,14 +42,6 @@ import Testing
         #expect(third.byteCount == 32 && third.bytes.array() != second.bytes.array())
     }
 
-    @Test func comparisonInConstantTime() {
-        func equals(_ left: [UInt8], _ right: [UInt8]) -> Bool { equalsInConstantTime(left.rawSpan, right.rawSpan) }
-        #expect(equals([1, 2], [1, 2]))
-        #expect(!equals([1, 2], [1, 3]))
-        #expect(!equals([1, 2], [1]))
-        #expect(equals([], []))
-    }
-
     @Test func randomBytesDiffer() throws {
         #expect(try SecureRandom.bytes(0).isEmpty)
         #expect(try SecureRandom.bytes(32) != SecureRandom.bytes(32))
