@@ -75,7 +75,7 @@ enum ChannelDriver {
         while !input.isEmpty {
             let choice = input.byte()
             let (end, other) = choice & 1 == 0 ? (ends[0], ends[1]) : (ends[1], ends[0])
-            switch (choice >> 1) % 10 {
+            switch (choice >> 1) % 11 {
             case 0, 1, 2: end.receive(from: other, count: .max, isEncrypted: isEncrypted)
             case 3: end.receive(from: other, count: Int(input.byte()), isEncrypted: isEncrypted)
             case 4: end.send(Int(input.byte()) * (input.byte() == 0 ? 300 : 1), blockBytes: input.pick([100_000, 64, 200]))
@@ -83,7 +83,8 @@ enum ChannelDriver {
             case 6: other.outgoing.insert(input.bytes(Int(input.byte() % 32)))
             case 7: other.outgoing.remove(Int(input.byte()))
             case 8: other.outgoing.double(Int(input.byte()))
-            default: end.receiveEnd()
+            case 9: end.receiveEnd()
+            default: end.close()
             }
         }
         for end in ends { end.check() }
@@ -117,6 +118,7 @@ final class MeddledEnd {
     private var wireSent: UInt64 = 0
     private var wireReceived: UInt64 = 0
     private var failure: SecureChannelError?
+    private var isClosed = false
 
     init(_ channel: any SecureChannel) {
         self.channel = channel
@@ -133,7 +135,7 @@ final class MeddledEnd {
 
     /// What is sent says where it belongs: byte number n is n, cut to a byte.
     func send(_ count: Int, blockBytes: Int) {
-        guard channel.isEstablished, failure == nil, count > 0 else { return }
+        guard channel.isEstablished, failure == nil, !isClosed, count > 0 else { return }
         var gather = Gather()
         gather.endFrame(tag: 0, payload: Slice(copying: (0..<count).map { UInt8(truncatingIfNeeded: sentCount + $0) }))
         sentCount += count
@@ -170,6 +172,15 @@ final class MeddledEnd {
 
     func receiveEnd() {
         do { try channel.receiveEnd() } catch { failure = failure ?? error }
+    }
+
+    /// A farewell is said once, by an end that was able to speak.
+    func close() {
+        let farewell = channel.close()
+        require(farewell.isEmpty || (channel.isEstablished && failure == nil && !isClosed), "a farewell out of place")
+        isClosed = isClosed || channel.isEstablished
+        put(farewell)
+        check()
     }
 
     func check() {
