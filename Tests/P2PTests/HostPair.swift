@@ -48,6 +48,10 @@ func withHosts(
         configuration.security = [stack.security]
         configuration.muxers = [stack.muxer]
         configuration.limits.closeNanoseconds = 500_000_000
+        // A test may wait long for a thread while others run: none whose subject is another may fail for that.
+        for limit in [\HostLimits.upgradeNanoseconds, \.negotiationNanoseconds, \.identifyNanoseconds, \.dialNanoseconds] {
+            configuration.limits[keyPath: limit] = 240_000_000_000
+        }
         return configuration
     }
     var (ours, theirs) = (try configuration(loops[0]), try configuration(loops[1]))
