@@ -32,8 +32,12 @@ enum Loops {
 /// Signals that ask a program to end.
 enum Signals {
     /// Calls `action` at the first SIGINT or SIGTERM; the second one ends the program at once.
+    ///
+    /// Returns when signals are heard, and timers can be: sources take their descriptors on a thread of the runtime's own, and one that finds none left
+    /// ends the process.
     static func onTermination(_ action: @escaping @Sendable () -> Void) {
         let queue = DispatchQueue(label: "signals")
+        let registered = DispatchGroup()
         for number in [SIGINT, SIGTERM] {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: queue)
@@ -43,8 +47,20 @@ enum Signals {
                 signal(number, SIG_DFL)
                 action()
             }
-            source.resume()
+            register(source, registered)
         }
+        // The runtime watches its threads by a timer of its own, which shares its descriptor with this one.
+        let timer = DispatchSource.makeTimerSource(queue: queue)
+        timer.setEventHandler { timer.cancel() }
+        timer.schedule(deadline: .now())
+        register(timer, registered)
+        registered.wait()
+    }
+
+    private static func register(_ source: any DispatchSourceProtocol, _ registered: DispatchGroup) {
+        registered.enter()
+        source.setRegistrationHandler { registered.leave() }
+        source.resume()
     }
 
     /// Hears the first SIGINT or SIGTERM from now on: to be called before anybody is told that the program is ready, and awaited later.
