@@ -76,18 +76,9 @@ struct Harvest {
     private static func account(
         _ counters: MuxerCounters.Direction, negotiation: UInt64, secured: SocketAccounts.Direction?, socket: UInt64, kernel: Gauge.Measured<UInt64>
     ) -> ByteLedger {
-        var ledger = ByteLedger()
-        ledger.payload = counters.payloadBytes
-        ledger.muxDataHeader = counters.dataHeaderBytes
-        ledger.muxWindowUpdate = counters.windowUpdateBytes
-        ledger.muxOpenClose = counters.openCloseBytes
-        ledger.muxPing = counters.pingBytes
+        var ledger = ByteLedger(counters)
         ledger.negotiation = negotiation
-        if let secured {
-            ledger.negotiation += secured.beforeBytes + secured.securityNegotiationBytes + secured.muxerNegotiationBytes
-            ledger.handshake = secured.handshakeBytes
-            ledger.securityRecord = secured.recordOverheadBytes
-        }
+        if let secured { ledger.add(secured) }
         ledger.socketBytes = socket
         ledger.kernelBytes = kernel
         return ledger

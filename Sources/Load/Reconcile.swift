@@ -20,7 +20,7 @@ extension Attempt {
         reconcile(clientReceipts, findings.server?.receipts, into: &figures)
         rates(client, server, into: &figures)
         latencies(client, into: &figures)
-        costs(client, server, findings, into: &figures)
+        figures.costs(client: (client.begin, client.end), server: server.map { ($0.begin, $0.end) }, absent: "the server did not report")
         memory(findings, client, server, into: &figures)
         return figures
     }
@@ -98,45 +98,9 @@ extension Attempt {
         }
     }
 
-    // MARK: Costs
-
-    private func costs(_ client: SideOutcome, _ server: SideOutcome?, _ findings: Findings, into figures: inout RunFigures) {
-        func both<Value>(_ take: (Usage, Usage) -> Measured<Value>) -> BothSides<Measured<Value>> {
-            BothSides(
-                client: take(client.begin, client.end),
-                server: server.map { take($0.begin, $0.end) } ?? .unavailable("the server did not report"))
-        }
-        func seconds(_ path: KeyPath<Usage, Measured<UInt64>>) -> BothSides<Measured<Double>> {
-            both { begin, end in
-                begin[keyPath: path].combined(with: end[keyPath: path]) { Double($1 &- $0) / 1e9 }
-            }
-        }
-        figures.cpuUserSeconds = seconds(\.userNanoseconds)
-        figures.cpuSystemSeconds = seconds(\.systemNanoseconds)
-        figures.allocations = both { begin, end in begin.allocations.combined(with: end.allocations) { $1 &- $0 } }
-        figures.syscalls = both { begin, end in
-            .value(end.syscalls.merging(begin.syscalls) { $0 &- $1 }.filter { $0.value > 0 })
-        }
-        figures.wakeups = both { .value($1.wakeups &- $0.wakeups) }
-        figures.framesSent = both { .value($1.framesSent &- $0.framesSent) }
-        figures.writes = both { .value($1.writes &- $0.writes) }
-        figures.bytesCopied = both { .value($1.bytesCopied &- $0.bytesCopied) }
-        figures.options = both { begin, _ in begin.socketOptions.isEmpty ? .unavailable("no socket was open") : .value(begin.socketOptions) }
-    }
-
     // MARK: Memory
 
     private func memory(_ findings: Findings, _ client: SideOutcome, _ server: SideOutcome?, into figures: inout RunFigures) {
-        func bytes(_ usage: Usage?, _ path: KeyPath<Usage, Measured<UInt64>>) -> Measured<Int> {
-            usage.map { $0[keyPath: path].map { Int($0) } } ?? .unavailable("the server did not report")
-        }
-        figures.memory.rssBytesClient = bytes(client.end, \.residentBytes)
-        figures.memory.rssBytesServer = bytes(server?.end, \.residentBytes)
-        figures.memory.rssPeakBytesClient = bytes(client.end, \.residentPeakBytes)
-        figures.memory.rssPeakBytesServer = bytes(server?.end, \.residentPeakBytes)
-        figures.memory.allocatedBytesClient = bytes(client.end, \.allocatedBytes)
-        figures.memory.allocatedBytesServer = bytes(server?.end, \.allocatedBytes)
-
         let added = (scenario.streams - (stack.hasMuxer ? max(1, scenario.streams / 10) : 0)) * scenario.connections
         func slope(_ from: Usage?, _ to: Usage?) -> Measured<Double> {
             guard let from, let to else {
@@ -149,5 +113,41 @@ extension Attempt {
         let from = stack.hasMuxer ? findings.halfway : findings.baseline
         figures.memory.bytesPerStreamClient = slope(from?.client, from == nil ? nil : client.begin)
         figures.memory.bytesPerStreamServer = slope(from?.server, from == nil ? nil : server?.begin)
+    }
+}
+
+extension RunFigures {
+    /// Takes what each side used in the window, and what it held at the window's end.
+    ///
+    /// - Parameter reason: why there is nothing of the server.
+    mutating func costs(client: (begin: Usage, end: Usage), server: (begin: Usage, end: Usage)?, absent reason: String) {
+        func both<Value>(_ take: (Usage, Usage) -> Gauge.Measured<Value>) -> BothSides<Gauge.Measured<Value>> {
+            BothSides(client: take(client.begin, client.end), server: server.map { take($0.begin, $0.end) } ?? .unavailable(reason))
+        }
+        func seconds(_ path: KeyPath<Usage, Gauge.Measured<UInt64>>) -> BothSides<Gauge.Measured<Double>> {
+            both { begin, end in
+                begin[keyPath: path].combined(with: end[keyPath: path]) { Double($1 &- $0) / 1e9 }
+            }
+        }
+        func bytes(_ usage: Usage?, _ path: KeyPath<Usage, Gauge.Measured<UInt64>>) -> Gauge.Measured<Int> {
+            usage.map { $0[keyPath: path].map { Int($0) } } ?? .unavailable(reason)
+        }
+        cpuUserSeconds = seconds(\.userNanoseconds)
+        cpuSystemSeconds = seconds(\.systemNanoseconds)
+        allocations = both { begin, end in begin.allocations.combined(with: end.allocations) { $1 &- $0 } }
+        syscalls = both { begin, end in
+            .value(end.syscalls.merging(begin.syscalls) { $0 &- $1 }.filter { $0.value > 0 })
+        }
+        wakeups = both { .value($1.wakeups &- $0.wakeups) }
+        framesSent = both { .value($1.framesSent &- $0.framesSent) }
+        writes = both { .value($1.writes &- $0.writes) }
+        bytesCopied = both { .value($1.bytesCopied &- $0.bytesCopied) }
+        options = both { begin, _ in begin.socketOptions.isEmpty ? .unavailable("no socket was open") : .value(begin.socketOptions) }
+        memory.rssBytesClient = bytes(client.end, \.residentBytes)
+        memory.rssBytesServer = bytes(server?.end, \.residentBytes)
+        memory.rssPeakBytesClient = bytes(client.end, \.residentPeakBytes)
+        memory.rssPeakBytesServer = bytes(server?.end, \.residentPeakBytes)
+        memory.allocatedBytesClient = bytes(client.end, \.allocatedBytes)
+        memory.allocatedBytesServer = bytes(server?.end, \.allocatedBytes)
     }
 }

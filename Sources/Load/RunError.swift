@@ -8,6 +8,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case stalled(seconds: Double)
     case unanswered(Int, seconds: Double)
     case unfinished(connections: Int, seconds: Double)
+    /// A libp2p node does not do what the workload is made of.
+    case notServed(node: String, protocolID: String, reason: String)
     case serverDidNotStart(String)
     /// The run's own server process came to a bad end; what the client saw stands in front.
     case serverFailed(String)
@@ -28,6 +30,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(count) requests were still unanswered \(seconds) s after the window"
         case .unfinished(let connections, let seconds):
             "\(connections) connections had not finished \(seconds) s after the window"
+        case .notServed(let node, let id, let reason):
+            "\(node) does not serve \(id): \(reason)"
         case .serverDidNotStart(let reason):
             "the server process did not start: \(reason)"
         case .serverFailed(let reason):

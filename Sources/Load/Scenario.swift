@@ -2,6 +2,7 @@ public import FoundationEssentials
 import Gauge
 import Kernel
 public import Multiformats
+import P2P
 
 /// Everything that decides what a run does, as data: with the same scenario and seed a run can be repeated.
 public struct Scenario: Codable, Equatable, Sendable {
@@ -251,7 +252,8 @@ extension Scenario {
         if stack.transport == .memory {
             throw .contradiction("memory connects within one process: it has no server to dial, and --target does not go with it")
         }
-        let isUnix = try SocketAddress(ofRun: target).port == nil
+        if target.isOfNode { _ = try NodeWorkload(self, on: stack, target: target) }
+        let isUnix = try SocketAddress(ofRun: target.withoutPeerID).port == nil
         guard isUnix == (stack.transport == .unix) else {
             throw .contradiction(
                 "the target \(target) is \(isUnix ? "a" : "no") Unix socket and the subject's transport is \(stack.transport.rawValue): let them be the same")

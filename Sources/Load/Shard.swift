@@ -137,12 +137,9 @@ final class Shard {
     /// A connection that lives for one request has its answer: its steps are known.
     func cameUp(_ traffic: TrafficConnection, firstAnswerAt end: Nanoseconds) {
         guard recorder.isMeasuring else { return }
-        let marks = traffic.secured?.report.marks ?? []
-        harvest.connectSteps.record("\(stack.transport.rawValue) connected", nanoseconds: (marks.first?.nanoseconds ?? traffic.readyAt) &- traffic.dialledAt)
-        for (before, mark) in zip(marks, marks.dropFirst()) {
-            harvest.connectSteps.record(mark.milestone.name, nanoseconds: mark.nanoseconds &- before.nanoseconds)
-        }
-        harvest.connectSteps.record("stream opened, first answer", nanoseconds: end &- traffic.readyAt)
+        harvest.connectSteps.add(
+            connected: "\(stack.transport.rawValue) connected", dialledAt: traffic.dialledAt, traffic.secured?.report.marks ?? [],
+            readyAt: traffic.readyAt, answeredAt: end)
     }
 
     private func adopt(_ upgraded: UpgradedConnection, _ traffic: TrafficConnection, _ role: MuxerRole) {

@@ -154,6 +154,13 @@ struct Usage: Codable, Equatable, Sendable {
         var writes: UInt64 = 0
         var bytesCopied: UInt64 = 0
         var socketOptions: [String: Int] = [:]
+
+        /// What a loop has counted itself. On the loop.
+        init(of loop: EventLoop) {
+            ThreadHeap.settleCounts()
+            for (name, count) in loop.counts.byName where count > 0 { syscalls[name] = count }
+            wakeups = loop.turnCounts.wakeups
+        }
     }
 
     mutating func add(_ counts: Counts) {
@@ -196,10 +203,7 @@ extension Kernel.Measured {
 
 extension Shard {
     func counts() -> Usage.Counts {
-        ThreadHeap.settleCounts()
-        var counts = Usage.Counts()
-        for (name, count) in loop.counts.byName where count > 0 { counts.syscalls[name] = count }
-        counts.wakeups = loop.turnCounts.wakeups
+        var counts = Usage.Counts(of: loop)
         counts.framesSent = harvest.framesSent
         counts.writes = harvest.writes
         counts.bytesCopied = harvest.bytesCopied

@@ -38,16 +38,24 @@ enum LedgerTable {
 enum CostTable {
     static func lines(_ figures: RunFigures, width: Int) -> [String] {
         var table = TextTable([TextTable.Column("", .left), TextTable.Column("client"), TextTable.Column("server")])
-        var reasons: [String] = []
+        var reasons: [(side: Side?, reason: String, names: [String])] = []
+        /// Figures that are absent for the same reason share a line.
+        func absent(_ name: String, _ side: Side?, _ reason: String) {
+            if let index = reasons.firstIndex(where: { $0.side == side && $0.reason == reason }) {
+                reasons[index].names.append(name)
+            } else {
+                reasons.append((side, reason, [name]))
+            }
+        }
         func add<Value>(_ name: String, _ figure: BothSides<Measured<Value>>, _ describe: (Value) -> String) {
             let unmeasured = Measured<Value>.unmeasured.reason
             guard figure.client.value != nil || figure.server.value != nil else {
-                if let reason = figure.client.reason, reason != unmeasured { reasons.append("\(name): not available: \(reason)") }
+                if let reason = figure.client.reason, reason != unmeasured { absent(name, nil, reason) }
                 return
             }
             table.add([name] + Side.allCases.map { figure[$0].value.map(describe) ?? "-" })
             for side in Side.allCases {
-                if let reason = figure[side].reason, reason != unmeasured { reasons.append("\(name), \(side): not available: \(reason)") }
+                if let reason = figure[side].reason, reason != unmeasured { absent(name, side, reason) }
             }
         }
         func sides<Value>(_ client: Measured<Value>, _ server: Measured<Value>) -> BothSides<Measured<Value>> {
@@ -70,7 +78,9 @@ enum CostTable {
         add("memory per stream", sides(memory.bytesPerStreamClient, memory.bytesPerStreamServer)) { "\(Units.significant($0)) B" }
         guard !table.isEmpty else { return [] }
         let notes = callsByName(figures).flatMap { $0.wrappedList(to: width - 2, indent: 2) }
-            + reasons.flatMap { $0.wrapped(to: width - 2, indent: 2) }
+            + reasons.flatMap { side, reason, names in
+                "\((names + [side?.rawValue].compactMap { $0 }).joined(separator: ", ")): not available: \(reason)".wrapped(to: width - 2, indent: 2)
+            }
         return table.lines(width: width, indent: 2) + notes.map { "  " + $0 }
     }
 

@@ -28,6 +28,7 @@ struct RunCommand: AsyncParsableCommand {
               streamgauge run tcp+yamux -w idle -m 100000           memory of silent streams
               streamgauge run tcp+yamux -m 1000 --print-scenario > s.json
               streamgauge run --scenario s.json                     the same again
+              streamgauge run tcp+noise+yamux -w request -m 100 --target /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...   pings to any libp2p node
             """)
 
     @Argument(help: "What to measure, such as tcp, tcp+yamux, tcp+noise+yamux, unix+mplex.")
@@ -90,7 +91,10 @@ struct RunCommand: AsyncParsableCommand {
     @Option(name: .customLong("repeat"), help: "Repeat so many times; the record holds each, and the median one's figures on top.")
     var repeats = 1
 
-    @Option(help: "A server that runs already (streamgauge serve), such as /ip4/127.0.0.1/tcp/4001. Default: a process of its own.")
+    @Option(help: """
+        A server that runs already (streamgauge serve), such as /ip4/127.0.0.1/tcp/4001; or, with /p2p/PEER at its end, any libp2p node, which serves \
+        request (by ping), bulk and churn (by perf) and connect. Default: a process of its own.
+        """)
     var target: String?
 
     @Option(help: "How long to wait for the other side to connect, to answer or to get any further. (default: 30s)")
@@ -112,7 +116,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let scenario = try makeScenario()
-        let address = try parsed("--target", ifGiven: target) { try Multiaddr($0) }
+        let address = try targetAddress
         let timeoutSeconds = try parsed("--timeout", ifGiven: timeout, by: seconds)
         guard (timeoutSeconds ?? 1) > 0 else { throw ValidationError("--timeout is \(timeout ?? ""); allowed is anything above 0 s") }
         try Runner.check(scenario, target: address)
@@ -138,13 +142,15 @@ struct RunCommand: AsyncParsableCommand {
             }
         }
         guard !done.isEmpty else { throw Exit.failed }
-        let record = Runner.record(scenario, done, ioName: ioName)
+        let record = Runner.record(scenario, done, target: address, ioName: ioName)
         try deliver([record], format, to: output) { try record.encodedJSON() }
         // A repeat that failed was told above; the others' figures stand, and are not all that was asked for.
         if !record.valid || done.count < repeats && !runner.isInterrupted { throw Exit.failed }
     }
 
     // MARK: The scenario
+
+    private var targetAddress: Multiaddr? { get throws { try parsed("--target", ifGiven: target) { try Multiaddr($0) } } }
 
     private func makeScenario() throws -> Scenario {
         do {
@@ -187,8 +193,9 @@ struct RunCommand: AsyncParsableCommand {
 
     private func scenarioFromOptions(_ subject: String) throws -> Scenario {
         let kind = try Workload(parsing: workload ?? "bulk")
+        let address = try targetAddress
         try refuseContradictions(kind)
-        let size = try parsed("--message-size", ifGiven: messageSize) { try Units.bytes($0) } ?? kind.messageSizeDefault
+        let size = try parsed("--message-size", ifGiven: messageSize) { try Units.bytes($0) } ?? kind.messageSizeDefault(for: address)
         func number(_ option: String, _ text: String?, _ standard: Int) throws -> Int {
             try parsed(option, ifGiven: text) { try Units.count($0) } ?? standard
         }

@@ -12,7 +12,8 @@ import Synchronization
 ///
 /// Client and server are two processes on cores of their own where there are two; over `memory` they share one process.
 final class Runner: Sendable {
-    private let interruption = Mutex<(isInterrupted: Bool, generator: Generator?)>((false, nil))
+    private typealias Interrupt = @Sendable () -> Void
+    private let interruption = Mutex<(isInterrupted: Bool, interrupt: Interrupt?)>((false, nil))
     private let view: ProgressView
     private let limits: RunLimits
 
@@ -26,11 +27,11 @@ final class Runner: Sendable {
         }
         self.limits = limits
         Signals.onTermination { [self] in
-            let generator = interruption.withLock { state in
+            let interrupt = interruption.withLock { state in
                 state.isInterrupted = true
-                return state.generator
+                return state.interrupt
             }
-            generator?.interrupt()
+            interrupt?()
         }
     }
 
@@ -54,7 +55,7 @@ final class Runner: Sendable {
 
     /// One repeat.
     ///
-    /// - Parameter target: a server that runs already, or nil to start one.
+    /// - Parameter target: a server that runs already or any libp2p node, or nil to start a server.
     func once(_ scenario: Scenario, target: Multiaddr?, label: String) async throws -> (figures: RunFigures, ioName: String) {
         let cores = (try? Affinity.allowedCores()) ?? []
         let stack = try ProtocolStack(scenario.subject)
@@ -62,6 +63,12 @@ final class Runner: Sendable {
         let loops = try Loops.start(
             count: scenario.threads, io: scenario.io, name: "client", core: isPinned ? cores[0] : nil, spin: scenario.spinSeconds)
         defer { Loops.stop(loops) }
+        if let target, target.isOfNode {
+            defer { view.finish() }
+            let run = try NodeRun(scenario: scenario, loops: loops, target: target, limits: limits)
+            let figures = try await driving({ run.interrupt() }) { [view] in try await run.run { view.show($0, label, scenario) } }
+            return (figures, loops[0].io.name)
+        }
         var process: ServerProcess?
         var responder: Responder?
         let server: Generator.Target
@@ -98,10 +105,15 @@ final class Runner: Sendable {
 
     private func drive(_ scenario: Scenario, _ loops: [EventLoop], _ server: Generator.Target, _ label: String) async throws -> RunFigures {
         let generator = try Generator(scenario: scenario, loops: loops, server: server, limits: limits)
-        interruption.withLock { $0.generator = generator }
-        defer { interruption.withLock { $0.generator = nil } }
-        if isInterrupted { generator.interrupt() }
-        return try await generator.run { [view] in view.show($0, label, scenario) }
+        return try await driving({ generator.interrupt() }) { [view] in try await generator.run { view.show($0, label, scenario) } }
+    }
+
+    /// Runs `body`; `interrupt` is called when somebody wants it to end.
+    private func driving(_ interrupt: @escaping Interrupt, _ body: () async throws -> RunFigures) async throws -> RunFigures {
+        interruption.withLock { $0.interrupt = interrupt }
+        defer { interruption.withLock { $0.interrupt = nil } }
+        if isInterrupted { interrupt() }
+        return try await body()
     }
 
     /// This program's own file: the server is another instance of it.
@@ -116,7 +128,9 @@ final class Runner: Sendable {
     }
 
     /// The record of a scenario's repeats.
-    static func record(_ scenario: Scenario, _ repeats: [RunFigures], ioName: String) -> RunRecord {
+    ///
+    /// - Parameter target: where they went, nil for servers of their own.
+    static func record(_ scenario: Scenario, _ repeats: [RunFigures], target: Multiaddr? = nil, ioName: String) -> RunRecord {
         var numbered = repeats
         for index in numbered.indices { numbered[index].repeatIndex = index + 1 }
         let directions: [Scenario.Flow.Verb: String] = [.receive: "down", .duplex: "both"]
@@ -131,7 +145,7 @@ final class Runner: Sendable {
             durationRequestedSeconds: Measured(scenario.durationSeconds, else: "the run ends by count"),
             countRequested: Measured(scenario.count, else: "the run ends by time"), omitSeconds: scenario.omitSeconds,
             threads: BothSides(both: scenario.threads), processes: scenario.subject.hasPrefix("memory") ? 1 : 2,
-            verify: scenario.verify, seed: scenario.seed)
+            verify: target?.isOfNode == true ? "sizes" : scenario.verify, seed: scenario.seed)
         let environment = Environment.current(
             allocator: "jemalloc", ioBackend: ioName, commit: ProcessInfo.processInfo.environment["STREAMGAUGE_COMMIT"])
         return RunRecord(setup: setup, repeats: numbered, environment: environment, command: commandLine)

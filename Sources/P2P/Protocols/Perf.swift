@@ -32,10 +32,13 @@ public enum Perf {
         return try result.get()
     }
 
+    /// What a client sends first: how many bytes it wants.
+    public static func header(downloadBytes: UInt64) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: downloadBytes >> (56 - 8 * $0)) } }
+
     private static func exchange(_ stream: Stream, _ uploadBytes: UInt64, _ downloadBytes: UInt64) async -> Result<Outcome, HostError> {
         do throws(HostError) {
             let start = Clock.now
-            try await stream.write((0..<8).map { UInt8(truncatingIfNeeded: downloadBytes >> (56 - 8 * $0)) })
+            try await stream.write(header(downloadBytes: downloadBytes))
             try await send(uploadBytes, on: stream)
             try await stream.finish()
             var received: UInt64 = 0

@@ -1,0 +1,397 @@
+import Bytes
+import Gauge
+import Kernel
+import Muxers
+import P2P
+
+/// Pings again and again on one stream.
+///
+/// The first ping carries the stream's negotiation: it shows that the node answers, and is not measured.
+final class PingLane: NodeLane, StreamProtocolHandler {
+    private unowned let shard: NodeShard
+    private let key: UInt64
+    private var stream: RoutedStream?
+    /// The number of the ping, and how much of its answer has come.
+    private var number: UInt64 = 0
+    private var offset = 0
+    private var sentAt: Nanoseconds = 0
+    private var awaitsAnswer = false
+    private(set) var isReady = false
+    private(set) var isOver = false
+
+    init(_ shard: NodeShard, connection: UInt32, stream: UInt64) {
+        self.shard = shard
+        key = Payload.streamKey(seed: 0, connection: connection, stream: stream, direction: .up)
+    }
+
+    func start() { next() }
+
+    func stop() {
+        if !awaitsAnswer { stream?.finish() }
+    }
+
+    private func next() {
+        guard !isOver else { return }
+        if shard.begins() {
+            send()
+        } else if shard.isStopping {
+            stream?.finish()
+        }
+    }
+
+    private func send() {
+        guard let stream else { return }
+        awaitsAnswer = true
+        sentAt = Clock.now
+        do throws(HostError) {
+            try stream.send(shard.payload.slice(streamKey: key, piece: number, count: NodeWorkload.pingBytes).shared())
+            shard.recorder.sent(bytes: NodeWorkload.pingBytes, messages: 1)
+        } catch {
+            fail(error)
+        }
+    }
+
+    func streamStarted(_ stream: RoutedStream) {
+        self.stream = stream
+        send()
+    }
+
+    func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
+        var start = range.lowerBound
+        while start < range.upperBound, !isOver {
+            let count = min(NodeWorkload.pingBytes - offset, range.upperBound - start)
+            let isRight = awaitsAnswer
+                && shard.payload.matches(block.bytes(start..<start + count), streamKey: key, piece: number, offset: offset)
+            guard isRight else {
+                fail(.wrongPong)
+                break
+            }
+            start += count
+            offset += count
+            if offset == NodeWorkload.pingBytes { answered() }
+        }
+        return range.count
+    }
+
+    private func answered() {
+        offset = 0
+        number += 1
+        awaitsAnswer = false
+        if isReady { shard.completed(startedAt: sentAt, receivedBytes: NodeWorkload.pingBytes) } else { isReady = true }
+        next()
+    }
+
+    private func fail(_ error: HostError) {
+        ended(error)
+        stream?.reset()
+    }
+
+    func streamFinished(_ stream: RoutedStream) {
+        if awaitsAnswer { fail(.streamEndedEarly(byteCount: offset, expected: NodeWorkload.pingBytes)) }
+    }
+
+    func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
+        self.stream = nil
+        // A node may well reset a stream that has been finished.
+        if case .failed(let error) = end, awaitsAnswer || !shard.isStopping { ended(error) } else { isOver = true }
+    }
+
+    func openFailed(_ error: HostError) { ended(error) }
+
+    private func ended(_ error: HostError) {
+        guard !isOver else { return }
+        isOver = true
+        awaitsAnswer && isReady ? shard.lost(error) : shard.problem(error)
+    }
+}
+
+/// Uploads by the perf protocol until it is told to stop, or all messages are sent; over when the node has read everything.
+final class UploadLane: NodeLane, StreamProtocolHandler {
+    /// What may wait to be sent on the stream before it is left to drain.
+    private static let queuedBytesMax = 256 << 10
+
+    private unowned let shard: NodeShard
+    private let key: UInt64
+    private let shape: MessageShape
+    private var stream: RoutedStream?
+    private var message: UInt64 = 0
+    private var isFinished = false
+    private(set) var isReady = false
+    private(set) var isOver = false
+
+    init(_ shard: NodeShard, connection: UInt32, stream: UInt64) {
+        self.shard = shard
+        key = Payload.streamKey(seed: 0, connection: connection, stream: stream, direction: .up)
+        shape = MessageShape(messageBytes: shard.workload.messageBytes)
+    }
+
+    func start() {
+        guard let stream else { return }
+        do throws(HostError) {
+            // Nothing is to come back.
+            try stream.send(Slice(copying: [UInt8](repeating: 0, count: 8)))
+            try pump(stream)
+        } catch {
+            fail(error)
+        }
+    }
+
+    func stop() { finish() }
+
+    private func finish() {
+        guard let stream, !isFinished else { return }
+        isFinished = true
+        stream.finish()
+    }
+
+    private func pump(_ stream: RoutedStream) throws(HostError) {
+        while !isFinished {
+            guard shard.begins() else { return finish() }
+            defer { shard.handedOver() }
+            var offset = 0
+            var queued = 0
+            while offset < shape.messageBytes {
+                let count = shape.bytesLeftInPiece(offset)
+                queued = try stream.send(shard.payload.slice(streamKey: key, piece: shape.piece(message: message, offset: offset), count: count).shared())
+                offset += count
+            }
+            message += 1
+            shard.recorder.sent(bytes: shape.messageBytes, messages: 1)
+            if queued > Self.queuedBytesMax { return }
+        }
+    }
+
+    func streamStarted(_ stream: RoutedStream) {
+        self.stream = stream
+        isReady = true
+    }
+
+    func streamWritable(_ stream: RoutedStream) {
+        guard message > 0 else { return }
+        do throws(HostError) {
+            try pump(stream)
+        } catch {
+            fail(error)
+        }
+    }
+
+    func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
+        fail(.streamEndedEarly(byteCount: range.count, expected: 0))
+        return range.count
+    }
+
+    func streamFinished(_ stream: RoutedStream) {
+        if !isFinished { fail(.streamEndedEarly(byteCount: 0, expected: 0)) }
+    }
+
+    private func fail(_ error: HostError) {
+        ended(error)
+        stream?.reset()
+    }
+
+    func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
+        self.stream = nil
+        if case .failed(let error) = end { ended(error) } else { isOver = true }
+    }
+
+    func openFailed(_ error: HostError) { ended(error) }
+
+    private func ended(_ error: HostError) {
+        guard !isOver else { return }
+        isOver = true
+        shard.problem(error)
+    }
+}
+
+/// Downloads by the perf protocol: so many messages, or until it is told to stop, which resets the stream.
+final class DownloadLane: NodeLane, StreamProtocolHandler {
+    /// More than any window of time receives.
+    private static let endlessBytes: UInt64 = 1 << 50
+
+    private unowned let shard: NodeShard
+    private let messageBytes: Int
+    private let wantedBytes: UInt64
+    private let isEndless: Bool
+    private var stream: RoutedStream?
+    private var received: UInt64 = 0
+    private var isStopped = false
+    private(set) var isReady = false
+    private(set) var isOver = false
+
+    /// - Parameter messages: how many, or nil for no limit.
+    init(_ shard: NodeShard, messages: Int?) {
+        self.shard = shard
+        messageBytes = shard.workload.messageBytes
+        isEndless = messages == nil
+        wantedBytes = messages.map { UInt64($0) * UInt64(shard.workload.messageBytes) } ?? Self.endlessBytes
+    }
+
+    func start() {
+        guard let stream else { return }
+        do throws(HostError) {
+            try stream.send(Slice(copying: Perf.header(downloadBytes: wantedBytes)))
+            stream.finish()
+        } catch {
+            fail(error)
+        }
+    }
+
+    func stop() {
+        guard isEndless, !isOver else { return }
+        isStopped = true
+        stream?.reset()
+    }
+
+    func streamStarted(_ stream: RoutedStream) {
+        self.stream = stream
+        isReady = true
+    }
+
+    func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
+        let before = received / UInt64(messageBytes)
+        received += UInt64(range.count)
+        shard.recorder.received(bytes: range.count, messages: Int(received / UInt64(messageBytes) - before), at: Clock.now)
+        return range.count
+    }
+
+    func streamFinished(_ stream: RoutedStream) {
+        if received != wantedBytes { fail(.streamEndedEarly(byteCount: Int(clamping: received), expected: Int(clamping: wantedBytes))) }
+    }
+
+    private func fail(_ error: HostError) {
+        ended(error)
+        stream?.reset()
+    }
+
+    func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
+        self.stream = nil
+        if case .failed(let error) = end, !isStopped { ended(error) } else { isOver = true }
+    }
+
+    func openFailed(_ error: HostError) { ended(error) }
+
+    private func ended(_ error: HostError) {
+        guard !isOver else { return }
+        isOver = true
+        shard.problem(error)
+    }
+}
+
+/// Streams one after the other, each for one exchange by the perf protocol. The first shows that the node serves it, and is not measured.
+final class ExchangeLane: NodeLane {
+    private unowned let shard: NodeShard
+    private let connection: PeerConnection
+    private let key: UInt64
+    private var number: UInt64 = 0
+    private var isIdle = true
+    private(set) var isReady = false
+    private(set) var isOver = false
+
+    init(_ shard: NodeShard, on connection: PeerConnection, index: UInt32, lane: UInt64) {
+        self.shard = shard
+        self.connection = connection
+        key = Payload.streamKey(seed: 0, connection: index, stream: lane, direction: .up)
+    }
+
+    func start() {
+        if isIdle { next() }
+    }
+
+    func stop() {
+        if isIdle { isOver = true }
+    }
+
+    private func next() {
+        guard !isOver else { return }
+        if shard.begins() {
+            open()
+        } else {
+            isIdle = true
+            isOver = shard.isStopping || shard.operationsLeft == 0
+        }
+    }
+
+    /// Opens the next stream.
+    func open() {
+        isIdle = false
+        number += 1
+        let exchange = Exchange(self, payload: shard.payload, key: key, number: number, byteCount: shard.workload.messageBytes)
+        do throws(HostError) {
+            try connection.openStream([Perf.protocolID], handler: exchange)
+        } catch {
+            // A connection that takes no stream now takes none later.
+            failed(error, isLast: true)
+        }
+    }
+
+    fileprivate func sent(byteCount: Int) { shard.recorder.sent(bytes: byteCount, messages: 1) }
+
+    fileprivate func answered(startedAt start: Nanoseconds, byteCount: Int) {
+        if isReady { shard.completed(startedAt: start, receivedBytes: byteCount) } else { isReady = true }
+    }
+
+    fileprivate func ended() { next() }
+
+    /// A node that refuses a stream is asked again; one that is gone, or never served any, is not.
+    fileprivate func failed(_ error: HostError, isLast: Bool = false) {
+        guard !isOver else { return }
+        isReady ? shard.lost(error) : shard.problem(error)
+        if case .connectionEnded = error { isOver = true }
+        if isLast || !isReady { isOver = true }
+        next()
+    }
+}
+
+/// One stream of an ``ExchangeLane``.
+private final class Exchange: StreamProtocolHandler {
+    private let lane: ExchangeLane
+    private let payload: Payload
+    private let (key, number): (UInt64, UInt64)
+    private let byteCount: Int
+    private let startedAt = Clock.now
+    private var received = 0
+    private var hasAnswer = false
+
+    init(_ lane: ExchangeLane, payload: Payload, key: UInt64, number: UInt64, byteCount: Int) {
+        self.lane = lane
+        self.payload = payload
+        (self.key, self.number) = (key, number)
+        self.byteCount = byteCount
+    }
+
+    func streamStarted(_ stream: RoutedStream) {
+        let shape = MessageShape(messageBytes: byteCount)
+        do throws(HostError) {
+            try stream.send(Slice(copying: Perf.header(downloadBytes: UInt64(byteCount))))
+            var offset = 0
+            while offset < byteCount {
+                let count = shape.bytesLeftInPiece(offset)
+                try stream.send(payload.slice(streamKey: key, piece: shape.piece(message: number, offset: offset), count: count).shared())
+                offset += count
+            }
+            stream.finish()
+            lane.sent(byteCount: byteCount)
+        } catch {
+            stream.reset()
+        }
+    }
+
+    func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
+        received += range.count
+        return range.count
+    }
+
+    func streamFinished(_ stream: RoutedStream) {
+        guard received == byteCount else { return stream.reset() }
+        hasAnswer = true
+        lane.answered(startedAt: startedAt, byteCount: byteCount)
+    }
+
+    func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
+        if hasAnswer { return lane.ended() }
+        if case .failed(let error) = end, received == 0 { return lane.failed(error) }
+        lane.failed(.streamEndedEarly(byteCount: received, expected: byteCount))
+    }
+
+    func openFailed(_ error: HostError) { lane.failed(error) }
+}
