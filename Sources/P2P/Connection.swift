@@ -105,7 +105,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// Writes that reached the kernel, and how many of them it took only in part.
     public private(set) var writes: UInt64 = 0
     public private(set) var partialWrites: UInt64 = 0
-    /// Received bytes copied out of their block, see ``keep(_:_:)``.
+    /// Received bytes copied out of their block: see ``keep(_:_:)``, and small pieces that wait to be read by a task.
     public private(set) var bytesCopiedOut: UInt64 = 0
 
     /// - Parameters:
@@ -191,7 +191,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// pin too many blocks the bytes are copied to storage of their own size, and counted.
     public func keep(_ block: Block, _ range: Range<Int>) -> Slice {
         if loop.pool.outstanding * 2 < loop.pool.blocksMax { return Slice(block, range) }
-        bytesCopiedOut += UInt64(range.count)
+        noteCopiedOut(range.count)
         return Slice(copying: block.bytes(range))
     }
 
@@ -204,6 +204,9 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         guard state == .open else { return }
         state = .closing
         muxer.close(code: .normal)
+    /// Received bytes were copied elsewhere.
+    func noteCopiedOut(_ byteCount: Int) { bytesCopiedOut += UInt64(byteCount) }
+
         wantFlush()
     }
 

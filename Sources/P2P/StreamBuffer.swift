@@ -4,17 +4,19 @@ import Reactor
 /// What lies between the callbacks of a stream and the tasks that read and write it: received slices, and who waits for what.
 ///
 /// Invariant: a reader waits only while nothing is received and no end is known; received bytes are given back as credit when they are read; after
-/// ``abandoned()`` no slice and no stream is held. All on the loop.
+/// ``abandoned()`` no received byte is held, and the stream only until it has ended. All on the loop.
 final class StreamBuffer: StreamProtocolHandler {
     typealias ReadResult = Result<[UInt8]?, HostError>
     typealias WriteResult = Result<Void, HostError>
 
     private var stream: RoutedStream?
     private let highWaterBytes: Int
-    private var received: [Slice] = []
-    private var receivedHead = 0
+    private var received = ReceiveQueue()
     private var hasReceivedEnd = false
+    /// Why nothing can be written any more, nor read, but for what had arrived completely.
     private var failure: HostError?
+    /// The failure came when the far end had said everything: what it said is still read to its end.
+    private var failedBehindEnd = false
     private var isEnded = false
     /// Nobody reads any more: what arrives is dropped.
     private var isDiscarding = false
@@ -41,29 +43,16 @@ final class StreamBuffer: StreamProtocolHandler {
 
     // MARK: Reading
 
-    var isReadReady: Bool { receivedHead < received.count || hasReceivedEnd || failure != nil || isEnded }
+    var isReadReady: Bool { !received.isEmpty || hasReceivedEnd || failure != nil || isEnded }
 
     /// The next slice, or its first bytes; nil at the end of the stream. Only when ready.
     func takeSlice(_ byteCountMax: Int) throws(HostError) -> Slice? {
-        guard receivedHead < received.count else {
-            if let failure { throw failure }
+        guard let slice = received.take(byteCountMax) else {
+            if let failure, !failedBehindEnd { throw failure }
             return nil
-        }
-        var slice = received[receivedHead]
-        if slice.count > byteCountMax {
-            received[receivedHead] = slice.dropFirst(byteCountMax)
-            slice = slice.prefix(byteCountMax)
-        } else {
-            receivedHead += 1
-            if receivedHead == received.count { dropReceived() }
         }
         stream?.consume(byteCount: slice.count)
         return slice
-    }
-
-    private func dropReceived() {
-        received.removeAll(keepingCapacity: received.count < 64)
-        receivedHead = 0
     }
 
     private func takeBytes(_ byteCountMax: Int) -> ReadResult {
@@ -142,20 +131,13 @@ final class StreamBuffer: StreamProtocolHandler {
     /// Nobody will read: what has arrived and what comes is given back as credit.
     func discard() {
         isDiscarding = true
-        var byteCount = 0
-        while receivedHead < received.count {
-            byteCount += received[receivedHead].count
-            receivedHead += 1
-        }
-        dropReceived()
-        stream?.consume(byteCount: byteCount)
+        stream?.consume(byteCount: received.removeAll())
     }
 
     /// The last user of the stream let go of it.
     func abandoned() {
         if let stream, !isEnded, !stream.hasFinishedSending { reset(.streamClosed, code: 0) }
         discard()
-        received = []
     }
 
     // MARK: StreamProtocolHandler
@@ -174,7 +156,9 @@ final class StreamBuffer: StreamProtocolHandler {
 
     func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
         if isDiscarding { return range.count }
-        received.append(stream.connection.keep(block, range))
+        let connection = stream.connection
+        let copied = received.append(block, range) { connection.keep($0, $1) }
+        connection.noteCopiedOut(copied)
         wakeReader()
         // What the reader took was given back already.
         return 0
@@ -197,8 +181,12 @@ final class StreamBuffer: StreamProtocolHandler {
         self.stream = nil
         if case .failed(let error) = end {
             failure = error
-            // A reset takes what was not read with it.
-            dropReceived()
+            if hasReceivedEnd, case .connectionEnded = error {
+                failedBehindEnd = true
+            } else {
+                // A reset takes what was not read with it.
+                _ = received.removeAll()
+            }
         }
         if let opener {
             self.opener = nil
@@ -208,8 +196,7 @@ final class StreamBuffer: StreamProtocolHandler {
         let waiting = writers
         writers = []
         for writer in waiting { writer(failure.map { .failure($0) } ?? .success(())) }
-        if case .failed(.connectionEnded) = end { task?.cancel() }
-        if case .failed(.hostClosed) = end { task?.cancel() }
+        if case .failed = end { task?.cancel() }
         task = nil
     }
 

@@ -44,6 +44,7 @@ public enum ConnectionDirection: Sendable {
 /// What a host does with the streams of a protocol that the far end opens.
 public enum StreamService: Sendable {
     /// A task for each stream, on its connection's loop. When it returns the stream is finished, and what is not read is dropped; when it throws the stream is reset.
+    /// When the stream fails, by a reset or with its connection, the task is cancelled.
     case task(@Sendable (Stream) async throws -> Void)
     /// A handler for each stream, made on its connection's loop.
     case callbacks(@Sendable (RoutedStream) -> any StreamProtocolHandler)

@@ -109,6 +109,52 @@ import TestSupport
         }
     }
 
+    /// What the far end said to its end is read, although the connection has ended since.
+    @Test func finishedBytesOutliveTheConnection() async throws {
+        try await withHosts { client, server, address in
+            let said = Gate()
+            server.handle("/say/1.0.0") { stream in
+                _ = try await stream.read()
+                try await stream.write("all of it")
+                try await stream.finish()
+                await said.open()
+                for try await _ in stream {}
+            }
+            let events = client.makeEvents()
+            let connection = try await client.connect(to: address)
+            let stream = try await connection.openStream("/say/1.0.0")
+            try await stream.write([1])
+            await said.wait()
+            // What was said has arrived when something that was said later has.
+            let back = try await server.openStream(to: client.peerID, protocols: [Ping.protocolID])
+            _ = try await Ping.open(on: back.connection).roundTrip()
+            back.connection.abort()
+            #expect(await next(events) { if case .disconnected(connection, _) = $0 { true } else { nil } } == true)
+            #expect(try await stream.readAll() == Array("all of it".utf8))
+            guard case .connectionEnded? = await hostError({ try await stream.write([2]) }) else {
+                Issue.record("written to a connection that is over")
+                return
+            }
+        }
+    }
+
+    /// A handler that waits for something else than its stream is cancelled when that is reset.
+    @Test func handlersOfResetStreamsAreCancelled() async throws {
+        try await withHosts { client, server, address in
+            let (ends, tell) = AsyncStream.makeStream(of: Bool.self)
+            let begun = Gate()
+            server.handle("/busy/1.0.0") { _ in
+                await begun.open()
+                do { try await Task.sleep(for: .seconds(3600)) } catch { tell.yield(Task.isCancelled) }
+            }
+            let stream = try await client.connect(to: address).openStream("/busy/1.0.0")
+            try await stream.write([1])
+            await begun.wait()
+            stream.reset()
+            #expect(await ends.first { _ in true } == true)
+        }
+    }
+
     @Test func cancellationResetsTheStream() async throws {
         try await withHosts { client, server, address in
             let (seen, tell) = AsyncStream.makeStream(of: HostError.self)
