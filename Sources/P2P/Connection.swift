@@ -21,10 +21,16 @@ public protocol StreamHandler: AnyObject {
     func streamWritable(_ stream: StreamHandle, on connection: Connection)
     /// `openStream` was refused and may be tried again.
     func connectionCanOpen(_ connection: Connection)
+    /// The far end takes no new streams any more; those that are open go on.
+    func connectionGoesAway(_ connection: Connection)
     /// Everything that one read brought has been handled.
     func connectionBatchEnded(_ connection: Connection)
     /// The connection is over; no further call follows.
     func connectionEnded(_ connection: Connection, _ reason: ConnectionEnd)
+}
+
+extension StreamHandler {
+    public func connectionGoesAway(_ connection: Connection) {}
 }
 
 /// How a connection ended.
@@ -91,6 +97,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// Stands for the block where events carry no data.
     private let noBlock = Block(capacity: 0)
     private var timer: LoopTimer?
+    private let closeNanoseconds: UInt64
+    private var closeTimer: LoopTimer?
     private var state = State.open
     private var isSendPending = false
     private var isBlocked = false
@@ -120,6 +128,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         self.muxer = muxer
         self.handler = handler
         negotiationBytes = (UInt64(prefix.count), negotiationBytesReceived)
+        closeNanoseconds = limits.closeNanoseconds
         var gather = Gather(arenaByteCount: limits.arenaBytesMax, copyThreshold: limits.copyThresholdBytes)
         budget = WriteBudget(limits: limits)
         gather.appendPinned(prefix)
@@ -195,18 +204,19 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         return Slice(copying: block.bytes(range))
     }
 
+    /// Received bytes were copied elsewhere.
+    func noteCopiedOut(_ byteCount: Int) { bytesCopiedOut += UInt64(byteCount) }
+
     /// Payload bytes that were copied on their way in or out.
     public var bytesCopied: UInt64 { hot.value.gather.payloadBytesCopied + bytesCopiedOut }
 
     /// Ends the connection in order: what is queued is sent, then this side is finished, and when the far end has finished too the handler
-    /// hears of the end. Streams should be closed before.
+    /// hears of the end. Streams should be closed before. A far end that takes nothing for ``ConnectionLimits/closeNanoseconds`` is given up.
     public func close() {
         guard state == .open else { return }
         state = .closing
         muxer.close(code: .normal)
-    /// Received bytes were copied elsewhere.
-    func noteCopiedOut(_ byteCount: Int) { bytesCopiedOut += UInt64(byteCount) }
-
+        armCloseTimer()
         wantFlush()
     }
 
@@ -276,7 +286,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     private func dispatch(_ event: MuxerEvent, to handler: any StreamHandler) {
         switch event {
-        case .data, .roundTrip, .goAway: break
+        case .data, .roundTrip: break
+        case .goAway: handler.connectionGoesAway(self)
         case .opened(let stream): handler.streamOpened(stream, on: self)
         case .finished(let stream): handler.streamFinished(stream, on: self)
         case .reset(let stream, let code): handler.streamReset(stream, code: code, on: self)
@@ -420,6 +431,15 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         self.timer = timer
     }
 
+    private func armCloseTimer() {
+        let taken = channel.bytesSent
+        closeTimer = loop.schedule(at: loop.refreshNow() &+ closeNanoseconds) { [self] in
+            guard state != .ended else { return }
+            // As long as the far end takes bytes its end can still come.
+            if channel.bytesSent > taken { armCloseTimer() } else { end(.aborted) }
+        }
+    }
+
     private func timerFired() {
         guard state != .ended, let due = muxer.deadline else { return }
         guard loop.now >= due else {
@@ -451,6 +471,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         state = .ended
         timer?.cancel()
         timer = nil
+        closeTimer?.cancel()
+        closeTimer = nil
         let handler = self.handler
         self.handler = nil
         handler?.connectionEnded(self, reason)

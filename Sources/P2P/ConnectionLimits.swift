@@ -9,6 +9,9 @@ public struct ConnectionLimits: Sendable {
     public var arenaBytesMax = 256 << 10
     /// Payloads shorter than this are copied beside their header, others go by reference.
     public var copyThresholdBytes = 2048
+    /// How long a connection that is being closed waits for the far end to take a byte or to finish too, before it ends at once: a far end that does neither must
+    /// not keep it for ever. More than TCP takes to send a lost segment again a few times.
+    public var closeNanoseconds: UInt64 = 10_000_000_000
 
     public init() {}
 }

@@ -9,7 +9,7 @@ import Synchronization
 /// Call order: `init`; any of ``handle(_:_:)-(ProtocolID,_)``, ``listen(on:)``, ``connect(to:expecting:)``, ``openStream(to:protocols:)``; ``close()`` last. A host lives until it is
 /// closed, whether or not somebody holds it.
 ///
-/// Invariant: every connection in `connections` is in `byPeer`, and neither holds one that has ended.
+/// Invariant: every connection in `connections` is in `byPeer` unless it is being closed, and neither holds one that has ended.
 public final class Host: Sendable {
     public let configuration: HostConfiguration
     let events = HostEvents()
@@ -24,6 +24,18 @@ public final class Host: Sendable {
         case open, closing, closed
     }
 
+    private struct Dial {
+        let address: Multiaddr
+        /// Who waits for it.
+        var waiting: [CheckedContinuation<JoinedDial?, Never>] = []
+    }
+
+    /// What became of a dial that somebody else had begun.
+    private struct JoinedDial {
+        let address: Multiaddr
+        let outcome: DialOutcome
+    }
+
     private struct State {
         var phase = Phase.open
         var registrations: [Registration] = []
@@ -34,11 +46,17 @@ public final class Host: Sendable {
         var byPeer: [PeerID: [PeerConnection]] = [:]
         var nextConnection: UInt64 = 0
         var handshakes = 0
-        /// Dials under way to peers whose ID is known, and who waits for them.
-        var dials: [PeerID: [CheckedContinuation<DialOutcome?, Never>]] = [:]
+        /// Dials under way to peers whose ID is known.
+        var dials: [PeerID: Dial] = [:]
         /// Who waits for the last connection to end, and for the host to be closed.
         var emptied: [CheckedContinuation<Void, Never>] = []
         var closed: [CheckedContinuation<Void, Never>] = []
+
+        /// The peer cannot be reached by this connection any more.
+        mutating func forget(_ connection: PeerConnection) {
+            byPeer[connection.remotePeerID]?.removeAll { $0 === connection }
+            if byPeer[connection.remotePeerID]?.isEmpty == true { byPeer[connection.remotePeerID] = nil }
+        }
     }
 
     /// - Throws: when the keys of secure channels or the loops cannot be made.
@@ -60,10 +78,7 @@ public final class Host: Sendable {
         case .own(let count, let loopConfiguration):
             precondition(count > 0, "a host needs a loop")
             do throws(Errno) {
-                var made: [EventLoop] = []
-                for _ in 0..<count { made.append(try EventLoop(loopConfiguration)) }
-                for loop in made { try loop.start() }
-                loops = made
+                loops = try Self.startLoops(count, loopConfiguration)
             } catch {
                 throw .channel(.kernel(error))
             }
@@ -72,6 +87,28 @@ public final class Host: Sendable {
         handle(Identify.protocolID, .task { [weak self] stream in if let self { try await Identify.answer(stream, self) } })
         handle(Identify.pushProtocolID, .task { [weak self] stream in if let self { try await Identify.takePush(stream, self) } })
         if case .on = configuration.perf { handle(Perf.protocolID, Perf.service) }
+    }
+
+    /// All of them, or none: those that had been made when another could not be are ended.
+    private static func startLoops(_ count: Int, _ configuration: EventLoopConfiguration) throws(Errno) -> [EventLoop] {
+        var started: [EventLoop] = []
+        do throws(Errno) {
+            for _ in 0..<count {
+                let loop = try EventLoop(configuration)
+                do throws(Errno) {
+                    try loop.start()
+                } catch {
+                    loop.finish()
+                    throw error
+                }
+                started.append(loop)
+            }
+        } catch {
+            for loop in started { loop.stop() }
+            for loop in started { loop.join() }
+            throw error
+        }
+        return started
     }
 
     public var peerID: PeerID { configuration.identity.peerID }
@@ -124,8 +161,8 @@ public final class Host: Sendable {
         let transport = try transport(for: bare)
         try checkOpen()
         let listener = try await transport.listen(on: bare, loops: loops) { [weak self] channel, loop in
-            guard let self else { return channel.close() }
-            part(on: loop).value.accept(channel)
+            guard let self, let part = try? part(on: loop) else { return channel.close() }
+            part.value.accept(channel)
         }
         let isOpen = state.withLock { state in
             if state.phase == .open { state.listeners.append(listener) }
@@ -169,10 +206,11 @@ public final class Host: Sendable {
         guard let expected = peer ?? address.peerID else { return try await dial(bare, transport, nil) }
         guard expected != peerID else { throw .cannotDialSelf }
         while true {
+            try checkOpen()
             if let live = connection(to: expected) { return live }
             let isMine = state.withLock { state in
                 guard state.dials[expected] == nil else { return false }
-                state.dials[expected] = []
+                state.dials[expected] = Dial(address: bare)
                 return true
             }
             if isMine {
@@ -180,8 +218,10 @@ public final class Host: Sendable {
                 endDial(expected, outcome)
                 return try outcome.get()
             }
-            // What becomes of the dial that is under way becomes of this one.
-            if let outcome = await joinDial(expected) { return try outcome.get() }
+            guard let joined = await joinDial(expected) else { continue }
+            // What became of the dial that was under way becomes of this one, unless it was to another address: then this one's has not been tried.
+            if case .failure = joined.outcome, joined.address != bare { continue }
+            return try joined.outcome.get()
         }
     }
 
@@ -194,10 +234,10 @@ public final class Host: Sendable {
     }
 
     /// Waits for a dial to the same peer that is under way; nil when it was over meanwhile.
-    private func joinDial(_ peer: PeerID) async -> DialOutcome? {
+    private func joinDial(_ peer: PeerID) async -> JoinedDial? {
         await withCheckedContinuation { continuation in
             let isOver = state.withLock { state in
-                state.dials[peer]?.append(continuation)
+                state.dials[peer]?.waiting.append(continuation)
                 return state.dials[peer] == nil
             }
             if isOver { continuation.resume(returning: nil) }
@@ -205,17 +245,16 @@ public final class Host: Sendable {
     }
 
     private func endDial(_ peer: PeerID, _ outcome: DialOutcome) {
-        let waiting = state.withLock { $0.dials.removeValue(forKey: peer) ?? [] }
-        for continuation in waiting { continuation.resume(returning: outcome) }
+        guard let dial = state.withLock({ $0.dials.removeValue(forKey: peer) }) else { return }
+        for continuation in dial.waiting { continuation.resume(returning: JoinedDial(address: dial.address, outcome: outcome)) }
     }
 
     private func dial(_ address: Multiaddr, _ transport: any Transport, _ expected: PeerID?) async throws(HostError) -> PeerConnection {
-        try checkOpen()
         let loop = transport.loop(for: address) ?? state.withLock { state in
             state.nextLoop += 1
             return loops[state.nextLoop % loops.count]
         }
-        let part = part(on: loop)
+        let part = try part(on: loop)
         let result: Result<PeerConnection, HostError> = await withCheckedContinuation { continuation in
             loop.submit {
                 part.value.dial(address, by: transport, expectedRemote: expected) { continuation.resume(returning: $0) }
@@ -224,7 +263,7 @@ public final class Host: Sendable {
         return try result.get()
     }
 
-    /// A live connection to `peer`, the oldest there is.
+    /// A live connection to `peer`, the oldest there is that is not being closed.
     public func connection(to peer: PeerID) -> PeerConnection? { state.withLock { $0.byPeer[peer]?.first } }
 
     public var connections: [PeerConnection] { state.withLock { $0.connections.values.sorted { $0.id < $1.id } } }
@@ -247,8 +286,10 @@ public final class Host: Sendable {
 
     // MARK: What the loops tell
 
-    private func part(on loop: EventLoop) -> LoopBound<HostLoop> {
-        state.withLock { state in
+    /// A host that closes gets no further part: nobody would end it.
+    private func part(on loop: EventLoop) throws(HostError) -> LoopBound<HostLoop> {
+        try state.withLock { state throws(HostError) in
+            guard state.phase == .open else { throw .hostClosed }
             if let part = state.parts[ObjectIdentifier(loop)] { return part }
             let part = LoopBound(HostLoop(self, on: loop, upgradeConfiguration), on: loop)
             state.parts[ObjectIdentifier(loop)] = part
@@ -281,11 +322,13 @@ public final class Host: Sendable {
         }
     }
 
+    /// Whoever connects to the peer from now on gets another connection.
+    func closing(_ peer: PeerConnection) { state.withLock { $0.forget(peer) } }
+
     func ended(_ peer: PeerConnection) {
         let emptied = state.withLock { state -> [CheckedContinuation<Void, Never>] in
             state.connections[peer.id] = nil
-            state.byPeer[peer.remotePeerID]?.removeAll { $0 === peer }
-            if state.byPeer[peer.remotePeerID]?.isEmpty == true { state.byPeer[peer.remotePeerID] = nil }
+            state.forget(peer)
             guard state.connections.isEmpty else { return [] }
             defer { state.emptied = [] }
             return state.emptied

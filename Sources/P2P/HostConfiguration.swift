@@ -18,7 +18,7 @@ public struct HostLimits: Sendable {
     /// What may wait to be sent on a stream before a task that writes to it is held back. Four times the low-water mark at which it goes on, so that
     /// the connection does not run dry meanwhile.
     public var sendHighWaterBytes = 256 << 10
-    /// How long a stream may take to agree on a protocol. go-libp2p gives 10 seconds too.
+    /// How long a stream may take to agree on a protocol, and before that an open may wait for the far end to acknowledge earlier ones. go-libp2p gives 10 seconds too.
     public var negotiationNanoseconds: UInt64 = 10_000_000_000
     /// How long securing and multiplexing a connection may take. go-libp2p gives it 15 seconds too.
     public var upgradeNanoseconds: UInt64 = 15_000_000_000

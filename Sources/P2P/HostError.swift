@@ -50,6 +50,8 @@ public enum HostError: Error, Sendable {
     /// The far end of a dialled address is somebody else.
     case wrongPeer(expected: PeerID, actual: PeerID)
     case connectionEnded(ConnectionEnd)
+    /// ``PeerConnection/close()`` was called, or the far end takes no new streams any more: those that are open go on, and none begins.
+    case connectionClosing
 
     // Streams.
     case muxer(MuxerError)
@@ -70,8 +72,8 @@ public enum HostError: Error, Sendable {
 
     public var origin: Origin {
         switch self {
-        case .unsupportedAddress, .pathTooLong, .memoryAddressInUse, .noMemoryListener, .notConnected, .cannotDialSelf, .hostClosed, .tooManyConnections,
-            .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .cancelled, .streamClosed, .malformedKey, .keyFileNotPrivate, .key,
+        case .unsupportedAddress, .pathTooLong, .memoryAddressInUse, .noMemoryListener, .notConnected, .cannotDialSelf, .hostClosed, .connectionClosing,
+            .tooManyConnections, .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .cancelled, .streamClosed, .malformedKey, .keyFileNotPrivate, .key,
             .security:
             .local
         case .keyFile: .kernel
@@ -121,8 +123,7 @@ extension HostError.Origin {
 extension HostError: CustomStringConvertible {
     public var description: String {
         switch self {
-        case .unsupportedAddress(let address):
-            "'\(address)' is not an address to listen on or dial; use /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH"
+        case .unsupportedAddress(let address): Self.unsupported(address)
         case .pathTooLong(let address, let byteCount, let limit):
             "'\(address)' cannot be a Unix socket: its path has \(byteCount) bytes and the kernel takes \(limit); use a shorter one"
         case .memoryAddressInUse(let address): "somebody in this process listens on \(address) already"
@@ -130,6 +131,7 @@ extension HostError: CustomStringConvertible {
         case .notConnected(let peer): "there is no connection to \(peer); connect to an address of it first"
         case .cannotDialSelf: "the address is this host's own"
         case .hostClosed: "the host is closed"
+        case .connectionClosing: "the connection is being closed and opens no more streams; connect again"
         case .tooManyConnections(let limit): "the host has \(limit) connections already, as many as it may"
         case .tooManyHandshakes(let limit): "the host has \(limit) handshakes under way, as many as it may"
         case .tooManyStreams(let limit): "the connection has \(limit) streams already, as many as it may"
@@ -144,6 +146,13 @@ extension HostError: CustomStringConvertible {
         case .security(let error): "\(error)"
         default: farEndDescription
         }
+    }
+
+    private static func unsupported(_ address: Multiaddr) -> String {
+        let usable = "use /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH"
+        let layers = address.withoutPeerID.components.drop { if case .tcp = $0 { false } else { true } }.dropFirst()
+        guard let layer = layers.first else { return "'\(address)' is not an address to listen on or dial; \(usable)" }
+        return "'\(address)' is not an address to listen on or dial: \(layer) over TCP is not spoken here; \(usable)"
     }
 
     private var farEndDescription: String {

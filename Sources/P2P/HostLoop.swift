@@ -20,6 +20,11 @@ final class HostLoop {
     /// Sets of proposals that are kept: a program opens streams for a handful of protocols.
     private static let proposalsKeptMax = 64
 
+    private struct Dial {
+        let completion: (Result<PeerConnection, HostError>) -> Void
+        var giveUp: (() -> Void)?
+    }
+
     let loop: EventLoop
     private let host: Host
     private let limits: HostLimits
@@ -27,6 +32,9 @@ final class HostLoop {
     private var servicesKept: (version: Int, table: ServiceTable)?
     private var proposalsKept: [[ProtocolID]: ProtocolProposals] = [:]
     private var routers: [UInt64: StreamRouter] = [:]
+    /// Dials under way: who waits for them, and how the transport gives them up.
+    private var dials: [UInt64: Dial] = [:]
+    private var nextDial: UInt64 = 0
     private var isClosing = false
     private var closeTimer: LoopTimer?
 
@@ -89,18 +97,23 @@ final class HostLoop {
         _ address: Multiaddr, by transport: any Transport, expectedRemote: PeerID?, _ completion: @escaping (Result<PeerConnection, HostError>) -> Void
     ) {
         guard !isClosing else { return completion(.failure(.hostClosed)) }
-        transport.dial(address, on: loop, timeoutNanoseconds: limits.dialNanoseconds) { [self] result in
+        nextDial += 1
+        let id = nextDial
+        dials[id] = Dial(completion: completion)
+        let giveUp = transport.dial(address, on: loop, timeoutNanoseconds: limits.dialNanoseconds) { [self] result in
+            dials[id]?.giveUp = nil
             switch result {
-            case .failure(let error): completion(.failure(error))
+            case .failure(let error): finishDial(id, .failure(error))
             case .success(let channel):
-                upgrade(channel, .initiator, expectedRemote: expectedRemote) { [self] result in
-                    completion(finishDial(result, address))
-                }
+                upgrade(channel, .initiator, expectedRemote: expectedRemote) { [self] in finishDial(id, outcome(of: $0, address)) }
             }
         }
+        dials[id]?.giveUp = giveUp
     }
 
-    private func finishDial(_ result: Result<UpgradedConnection, UpgradeError>, _ address: Multiaddr) -> Result<PeerConnection, HostError> {
+    private func finishDial(_ id: UInt64, _ result: Result<PeerConnection, HostError>) { dials.removeValue(forKey: id)?.completion(result) }
+
+    private func outcome(of result: Result<UpgradedConnection, UpgradeError>, _ address: Multiaddr) -> Result<PeerConnection, HostError> {
         switch result {
         case .failure(.handshake(_, .peerIDMismatch(expected: let expected, actual: let actual))): .failure(.wrongPeer(expected: expected, actual: actual))
         case .failure(.cancelled) where isClosing: .failure(.hostClosed)
@@ -113,7 +126,7 @@ final class HostLoop {
         _ channel: any Channel, _ role: MuxerRole, expectedRemote: PeerID?, _ completion: @escaping (Result<UpgradedConnection, UpgradeError>) -> Void
     ) {
         let upgrade = upgrader.upgrade(channel, role, expectedRemote: expectedRemote, completion: completion)
-        // The host may have closed while this was dialled.
+        // The host may have closed while this was accepted.
         if isClosing { upgrade.cancel() }
     }
 
@@ -134,22 +147,28 @@ final class HostLoop {
         routers[peer.id] = router
         note(.connected(peer))
         connection.start()
-        if isClosing { router.close() } else { host.identify(peer) }
+        if isClosing { router.close(.hostClosed) } else { host.identify(peer) }
         return peer
     }
 
     private static func remoteAddress(of channel: any Channel) -> Multiaddr? {
-        guard let address = SocketAddress(channel.remoteDescription) else { return nil }
-        return Multiaddr(address)
+        switch channel.remoteAddress {
+        // The dialling end of a Unix socket has no name.
+        case nil, .unix("")?: nil
+        case let address?: Multiaddr(address)
+        }
     }
 
     // MARK: Ending
+
+    /// Nothing begins on the router's connection any more.
+    func closing(_ router: StreamRouter) { host.closing(router.peer) }
 
     func ended(_ router: StreamRouter, _ reason: ConnectionEnd) {
         let peer = router.peer
         guard routers.removeValue(forKey: peer.id) != nil else { return }
         peer.ended(reason)
-        if routers.isEmpty { closeTimer?.cancel() }
+        if routers.isEmpty { dropCloseTimer() }
         note(.disconnected(peer, reason))
         host.ended(peer)
     }
@@ -159,10 +178,21 @@ final class HostLoop {
         guard !isClosing else { return }
         isClosing = true
         upgrader.cancelAll()
-        for router in routers.values { router.close() }
+        for (id, dial) in dials {
+            dial.giveUp?()
+            finishDial(id, .failure(.hostClosed))
+        }
+        for router in routers.values { router.close(.hostClosed) }
         guard !routers.isEmpty else { return }
         closeTimer = loop.schedule(at: loop.refreshNow() &+ limits.closeNanoseconds) { [self] in
+            dropCloseTimer()
             for router in routers.values { router.abort() }
         }
+    }
+
+    /// The timer holds this part of the host, and this part holds the timer.
+    private func dropCloseTimer() {
+        closeTimer?.cancel()
+        closeTimer = nil
     }
 }

@@ -49,14 +49,14 @@ public struct MemoryTransport: Transport {
     public func dial(
         _ address: Multiaddr, on loop: EventLoop, timeoutNanoseconds: UInt64,
         completion: @escaping (Result<any Channel, HostError>) -> Void
-    ) {
+    ) -> () -> Void {
         let entry = Self.number(address).flatMap { number in Self.directory.entries.withLock { $0[number] } }
-        loop.schedule(at: loop.now) {
+        return loop.schedule(at: loop.now) {
             guard let entry, entry.loop === loop else { return completion(.failure(.noMemoryListener(address))) }
             let (near, far) = MemoryChannel.pair(on: loop)
             entry.accepted(far, loop)
             completion(.success(near))
-        }
+        }.cancel
     }
 }
 

@@ -97,8 +97,9 @@ public final class PeerConnection: Sendable {
 
     public func openStream(_ id: ProtocolID) async throws(HostError) -> Stream { try await openStream([id]) }
 
-    /// Ends the connection in order: nothing new begins, and it closes when the last stream has ended.
-    public func close() { onLoop { $0.cell.value.router?.close() } }
+    /// Ends the connection in order: nothing new begins (``HostError/connectionClosing``), and it closes when the last stream has ended. The host does not count on it
+    /// any more: who connects to this peer from now on gets another connection.
+    public func close() { onLoop { $0.cell.value.router?.close(.connectionClosing) } }
 
     /// Ends the connection at once, and its streams with it.
     public func abort() { onLoop { $0.cell.value.router?.abort() } }

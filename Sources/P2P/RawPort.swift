@@ -7,7 +7,7 @@ protocol RawPortUser: AnyObject {
     func portReceived(_ block: Block, _ range: Range<Int>)
     /// Everything written has been taken, after a time in which it had not; or nothing will be any more (``RawPort/writeFailure``).
     func portDrained()
-    /// A pending ``RawPort/pass(_:)`` is over.
+    /// A pending ``RawPort/pass(_:owner:)`` is over.
     func portPassed(_ byteCount: Int)
     func portEnded()
     func portFailed(_ error: ChannelError)
@@ -28,10 +28,11 @@ protocol RawPortUser: AnyObject {
 ///   a failed send: failed, where everything is dropped
 /// ```
 ///
-/// Call order: ``start(_:)``; ``append(_:)`` and ``flush()`` at any time; ``pass(_:)`` while ``isReady``; ``hand(to:)`` at any time; ``finishWhenDrained()`` after the last
-/// append; ``close(_:)`` last.
+/// Call order: ``start(_:)``; ``append(_:)`` and ``flush()`` at any time; ``pass(_:owner:)`` while ``isReady``; ``hand(to:)`` at any time; ``finishWhenDrained()`` after the
+/// last append; ``close(_:)`` last.
 ///
-/// Invariant: the gather does not change while a send is pending; what is appended meanwhile waits in `held`.
+/// Invariant: the gather does not change while a send is pending; what is appended meanwhile waits in `held`. `passingOwner` is there from a pending pass until the
+/// kernel is done with it.
 final class RawPort: ChannelHandler {
     private enum Sending {
         case ready
@@ -69,8 +70,8 @@ final class RawPort: ChannelHandler {
     private var isClosed = false
     private var lingerTimer: LoopTimer?
     private var user: (any RawPortUser)?
-    /// Whoever owns the gather of a pending pass, after the end: the kernel may still read it. The channel lets go of the port when it no longer does.
-    private var keptAlive: AnyObject?
+    /// Whoever owns the gather of a pending pass, however the connection ends: the kernel may still read it. The channel lets go of the port when it no longer does.
+    private var passingOwner: AnyObject?
 
     init(_ raw: any Channel, loop: EventLoop) {
         self.raw = raw
@@ -130,8 +131,8 @@ final class RawPort: ChannelHandler {
         }
     }
 
-    /// Offers the gather of the user as it is. What is said of ``Channel/send(_:)`` holds; only while ``isReady``.
-    func pass(_ gather: inout Gather) -> SendOutcome {
+    /// Offers the gather of `owner` as it is, and keeps the owner as long as the kernel may read it. What is said of ``Channel/send(_:)`` holds; only while ``isReady``.
+    func pass(_ gather: inout Gather, owner: AnyObject?) -> SendOutcome {
         precondition(isReady, "what was written before goes first")
         flush()
         guard isReady else { return writeFailure.map(SendOutcome.failed) ?? .blocked }
@@ -139,7 +140,9 @@ final class RawPort: ChannelHandler {
         switch outcome {
         case .complete: break
         case .partial, .blocked: sending = .blocked
-        case .pending: sending = .passing
+        case .pending:
+            sending = .passing
+            passingOwner = owner
         case .failed(let error): fail(error)
         }
         return outcome
@@ -177,12 +180,11 @@ final class RawPort: ChannelHandler {
 
     // MARK: The end
 
-    /// Ends both directions; no call of the user follows. `owner` is kept as long as the kernel may read its gather.
-    func close(_ farewell: Farewell, owner: AnyObject?) {
+    /// Ends both directions; no call of the user follows.
+    func close(_ farewell: Farewell) {
         guard !isClosed else { return }
         isClosed = true
         user = nil
-        if case .passing = sending { keptAlive = owner }
         if farewell == .written, unwrittenByteCount > 0, writeFailure == nil {
             raw.pauseReceiving()
             lingerTimer = loop.schedule(at: loop.now &+ Self.lingerNanosecondsMax) { [self] in closeRaw() }
@@ -191,8 +193,8 @@ final class RawPort: ChannelHandler {
         }
     }
 
-    /// Whether nothing of the user's is in the hands of the kernel.
-    var isPassing: Bool { if case .passing = sending { true } else { false } }
+    /// Whether a gather of the user's may be in the hands of the kernel.
+    var isPassing: Bool { passingOwner != nil }
 
     private func closeRaw() {
         lingerTimer?.cancel()
@@ -218,6 +220,10 @@ final class RawPort: ChannelHandler {
     func channelSent(_ byteCount: Int) {
         if case .passing = sending {
             sending = .ready
+            // Until the end of this call: it may be the last that holds the owner.
+            let owner = passingOwner.take()
+            defer { withExtendedLifetime(owner) {} }
+            guard !isClosed else { return continueSending() }
             user?.portPassed(byteCount)
             return flush()
         }

@@ -38,7 +38,7 @@ public final class SecuredChannel: Channel {
     public let raw: any Channel
     private let loop: EventLoop
     private let secure: any SecureChannel
-    /// Gone after the end when the owner must live longer than this, see ``RawPort/close(_:owner:)``.
+    /// Gone after the end when the owner must live longer than this, see ``RawPort/pass(_:owner:)``.
     private var port: RawPort?
     /// Nil before the start, and after the end.
     private var handler: (any ChannelHandler)?
@@ -78,7 +78,7 @@ public final class SecuredChannel: Channel {
     public var bytesSent: UInt64 { raw.bytesSent }
     public var bytesReceived: UInt64 { raw.bytesReceived }
     public func tcpInfo() -> TCPInfo? { raw.tcpInfo() }
-    public var remoteDescription: String { raw.remoteDescription }
+    public var remoteAddress: SocketAddress? { raw.remoteAddress }
 
     /// What the secure channel sent and received, by account, its handshake included; also what went around it.
     public var secureCounters: SecureChannelCounters {
@@ -107,7 +107,7 @@ public final class SecuredChannel: Channel {
     }
 
     private func pass(_ gather: inout Gather, _ port: RawPort) -> SendOutcome {
-        let outcome = port.pass(&gather)
+        let outcome = port.pass(&gather, owner: handler)
         switch outcome {
         case .complete(let byteCount): passed.sent += UInt64(byteCount)
         case .partial(let byteCount):
@@ -274,7 +274,7 @@ public final class SecuredChannel: Channel {
         end = .failed(.notSecure(by: error.origin == .local ? .local : .remote))
         port.append(secure.takeOutput())
         port.flush()
-        port.close(.written, owner: handler)
+        port.close(.written)
         wake()
     }
 
@@ -289,10 +289,10 @@ public final class SecuredChannel: Channel {
         // The loop that delivers may be under way, and finds nothing more.
         waiting = []
         waitingHead = 0
-        let owner = handler
         handler = nil
         guard let port else { return }
-        port.close(farewell, owner: owner)
+        port.close(farewell)
+        // The port then holds the owner, which holds this channel.
         if port.isPassing { self.port = nil }
     }
 }

@@ -1,9 +1,10 @@
 public import Kernel
 public import Multiformats
 
-/// Between addresses as libp2p writes them and as the kernel takes them. What stands behind the socket's part, such as `/p2p/`, says who is there, not where.
+/// Between addresses as libp2p writes them and as the kernel takes them. A `/p2p/` at the end says who is there, not where. Anything else behind the socket's part,
+/// such as `/ws` or `/tls`, is a layer that must be spoken on top: such an address is none of a bare socket's.
 extension SocketAddress {
-    /// - Throws: ``HostError/unsupportedAddress(_:)`` when the address names no socket, ``HostError/pathTooLong(_:byteCount:limitBytes:)``.
+    /// - Throws: ``HostError/unsupportedAddress(_:)`` when the address names no bare socket, ``HostError/pathTooLong(_:byteCount:limitBytes:)``.
     public init(_ address: Multiaddr) throws(HostError) {
         guard let made = SocketAddress(address.components[...]) else { throw .unsupportedAddress(address) }
         if case .unix(let path) = made, path.utf8.count > SocketAddress.unixPathByteCountMax {
@@ -14,6 +15,7 @@ extension SocketAddress {
 
     private init?(_ components: ArraySlice<MultiaddrComponent>) {
         var rest = components
+        if rest.count > 1, case .p2p = rest.last { rest.removeLast() }
         // The zone of a link-local address is the index of an interface.
         var scope: UInt32 = 0
         if case .ip6zone(let zone) = rest.first, case .ip6 = rest.dropFirst().first {
@@ -21,6 +23,7 @@ extension SocketAddress {
             scope = index
             rest.removeFirst()
         }
+        guard rest.count <= 2 else { return nil }
         switch (rest.popFirst(), rest.first) {
         case (.ip4(let host), .tcp(let port)): self = .ip4(host.value, port: port)
         case (.ip6(let host), .tcp(let port)): self = .ip6(high: host.high, low: host.low, scope: scope, port: port)

@@ -8,7 +8,16 @@ public import Reactor
 public struct SocketTransport: Transport {
     public init() {}
 
-    public func knows(_ address: Multiaddr) -> Bool { (try? SocketAddress(address)) != nil && address.withoutPeerID.components.count <= 3 }
+    /// A path that is too long is of this kind too: what is done with the address says what is wrong with it.
+    public func knows(_ address: Multiaddr) -> Bool {
+        do throws(HostError) {
+            _ = try SocketAddress(address)
+            return true
+        } catch {
+            if case .pathTooLong = error { return true }
+            return false
+        }
+    }
 
     public func listen(
         on address: Multiaddr, loops: [EventLoop], accepted: @escaping @Sendable (any Channel, EventLoop) -> Void
@@ -43,11 +52,12 @@ public struct SocketTransport: Transport {
     public func dial(
         _ address: Multiaddr, on loop: EventLoop, timeoutNanoseconds: UInt64,
         completion: @escaping (Result<any Channel, HostError>) -> Void
-    ) {
+    ) -> () -> Void {
         do throws(HostError) {
-            loop.connect(to: try SocketAddress(address), timeoutNanoseconds: timeoutNanoseconds) { completion($0.mapError { .channel($0) }) }
+            let target = try SocketAddress(address)
+            return loop.connect(to: target, timeoutNanoseconds: timeoutNanoseconds) { completion($0.mapError { .channel($0) }) }.cancel
         } catch {
-            loop.schedule(at: loop.now) { completion(.failure(error)) }
+            return loop.schedule(at: loop.now) { completion(.failure(error)) }.cancel
         }
     }
 }

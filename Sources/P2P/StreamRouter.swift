@@ -16,14 +16,21 @@ public struct NegotiationBytes: Equatable, Sendable {
 ///   connection ──events──▶ router ──by handle──▶ routed stream ──▶ negotiation, then handler
 /// ```
 ///
-/// Negotiations have one time-out and one timer: they are begun in the order of their deadlines, so a queue holds them.
+/// Negotiations, and opens that wait, have one time-out and one timer: they are begun in the order of their deadlines, so a queue holds each kind.
 ///
-/// Invariant: `streams[h.index]` is the stream of handle `h` as long as it has not ended; `waitingOpens` is empty unless the muxer refused to open. All on
-/// the loop.
+/// Invariant: `streams[h.index]` is the stream of handle `h` as long as it has not ended; `waitingOpens` is empty unless the muxer refused to open, and holds nothing
+/// whose handler has been called. All on the loop.
 final class StreamRouter: StreamHandler {
     /// A negotiation and when it must be over.
     private struct Pending: BitwiseCopyable {
         let handle: StreamHandle
+        let deadline: UInt64
+    }
+
+    /// An open that the far end must make room for, and when it has waited long enough.
+    private struct WaitingOpen {
+        let proposals: ProtocolProposals
+        let handler: any StreamProtocolHandler
         let deadline: UInt64
     }
 
@@ -38,9 +45,9 @@ final class StreamRouter: StreamHandler {
     private var negotiatingCount = 0
     private let negotiating = Owned(RingQueue<Pending>(capacity: 8))
     private var timer: LoopTimer?
-    private var waitingOpens: [(proposals: ProtocolProposals, handler: any StreamProtocolHandler)] = []
-    /// The host closes: what is open goes on, nothing begins.
-    private var isClosing = false
+    private var waitingOpens = Fifo<WaitingOpen>()
+    /// Why nothing begins any more, while what is open goes on: the connection closes, or its host.
+    private var closing: HostError?
     private(set) var end: ConnectionEnd?
     var negotiationBytes = NegotiationBytes()
     /// Streams that were turned away for a limit's sake.
@@ -81,9 +88,11 @@ final class StreamRouter: StreamHandler {
 
     private func checkOpen() throws(HostError) {
         if let end { throw .connectionEnded(end) }
-        if isClosing { throw .hostClosed }
-        guard streamCount < limits.streamsPerConnectionMax else { throw .tooManyStreams(limit: limits.streamsPerConnectionMax) }
+        if let closing { throw closing }
+        guard hasRoom else { throw .tooManyStreams(limit: limits.streamsPerConnectionMax) }
     }
+
+    private var hasRoom: Bool { streamCount < limits.streamsPerConnectionMax }
 
     private static func refusal(_ error: MuxerError) -> HostError {
         if case .tooManyStreams(let limit) = error { .tooManyStreams(limit: limit) } else { .muxer(error) }
@@ -91,7 +100,9 @@ final class StreamRouter: StreamHandler {
 
     private func wait(_ proposals: ProtocolProposals, _ handler: any StreamProtocolHandler) throws(HostError) {
         guard waitingOpens.count < limits.waitingOpensMax else { throw .tooManyWaitingOpens(limit: limits.waitingOpensMax) }
-        waitingOpens.append((proposals, handler))
+        let deadline = connection.loop.now &+ limits.negotiationNanoseconds
+        waitingOpens.append(WaitingOpen(proposals: proposals, handler: handler, deadline: deadline))
+        armTimer(at: deadline)
     }
 
     private func openNow(_ proposals: ProtocolProposals, _ handler: any StreamProtocolHandler) throws(MuxerError) {
@@ -102,15 +113,24 @@ final class StreamRouter: StreamHandler {
     }
 
     func connectionCanOpen(_ connection: Connection) {
-        while end == nil, let next = waitingOpens.first {
+        // Out of the queue first: the handler may close the connection, which fails what still waits.
+        while end == nil, let next = waitingOpens.popFirst() {
+            // Streams of the far end's may have come meanwhile.
+            guard hasRoom else {
+                next.handler.openFailed(.tooManyStreams(limit: limits.streamsPerConnectionMax))
+                continue
+            }
             do {
                 try openNow(next.proposals, next.handler)
             } catch {
-                if case .tooManyUnacknowledgedStreams = error { return }
+                if case .tooManyUnacknowledgedStreams = error { return waitingOpens.pushFirst(next) }
                 next.handler.openFailed(Self.refusal(error))
             }
-            if !waitingOpens.isEmpty { waitingOpens.removeFirst() }
         }
+    }
+
+    private func failWaitingOpens(_ error: HostError) {
+        for open in waitingOpens.takeAll() { open.handler.openFailed(error) }
     }
 
     // MARK: The table
@@ -126,8 +146,13 @@ final class StreamRouter: StreamHandler {
         let deadline = connection.loop.now &+ limits.negotiationNanoseconds
         dropSettled()
         negotiating.value.push(Pending(handle: stream.handle, deadline: deadline))
-        if timer == nil { timer = connection.loop.makeTimer { [weak self] in self?.timerFired() } }
-        if timer?.isArmed == false { timer?.arm(at: deadline) }
+        armTimer(at: deadline)
+    }
+
+    private func armTimer(at deadline: UInt64) {
+        let timer = self.timer ?? connection.loop.makeTimer { [weak self] in self?.timerFired() }
+        self.timer = timer
+        if !timer.isArmed || deadline < timer.deadline { timer.arm(at: deadline) }
     }
 
     /// Keeps the queue of negotiations about as long as there are any: a single slow one must not keep all that were begun behind it.
@@ -155,7 +180,7 @@ final class StreamRouter: StreamHandler {
         streamCount -= 1
         negotiated(stream)
         if stream.isStarted { hostLoop.note(.streamClosed(peer, stream.protocolID, stream.direction)) }
-        if isClosing, streamCount == 0 { connection.close() }
+        if closing != nil, streamCount == 0 { connection.close() }
     }
 
     private func stream(_ handle: StreamHandle) -> RoutedStream? {
@@ -178,14 +203,18 @@ final class StreamRouter: StreamHandler {
 
     private func timerFired() {
         let now = connection.loop.now
+        while let first = waitingOpens.first, first.deadline <= now {
+            _ = waitingOpens.popFirst()
+            first.handler.openFailed(.timedOut(afterNanoseconds: limits.negotiationNanoseconds))
+        }
+        if let first = waitingOpens.first { armTimer(at: first.deadline) }
         while let first = negotiating.value.first {
             guard let stream = stream(first.handle), stream.isInNegotiation else {
                 _ = negotiating.value.pop()
                 continue
             }
             guard first.deadline <= now else {
-                timer?.arm(at: first.deadline)
-                return
+                return armTimer(at: first.deadline)
             }
             _ = negotiating.value.pop()
             stream.reset(.failed(.negotiationTimedOut(afterNanoseconds: limits.negotiationNanoseconds)))
@@ -195,7 +224,7 @@ final class StreamRouter: StreamHandler {
     // MARK: StreamHandler
 
     func streamOpened(_ handle: StreamHandle, on connection: Connection) {
-        guard !isClosing, streamCount < limits.streamsPerConnectionMax, answeringCount < limits.negotiationsPerConnectionMax else {
+        guard closing == nil, hasRoom, answeringCount < limits.negotiationsPerConnectionMax else {
             streamsRefused += 1
             return connection.reset(handle)
         }
@@ -211,15 +240,16 @@ final class StreamRouter: StreamHandler {
     func streamClosed(_ handle: StreamHandle, on connection: Connection) { stream(handle)?.ended(.orderly) }
     func streamWritable(_ handle: StreamHandle, on connection: Connection) { stream(handle)?.writable() }
     func connectionBatchEnded(_ connection: Connection) {}
+    func connectionGoesAway(_ connection: Connection) { close(.connectionClosing) }
 
     func connectionEnded(_ connection: Connection, _ reason: ConnectionEnd) {
         end = reason
         timer?.cancel()
         timer = nil
-        for stream in streams { stream?.ended(.failed(.connectionEnded(reason))) }
-        let waiting = waitingOpens
-        waitingOpens = []
-        for open in waiting { open.handler.openFailed(.connectionEnded(reason)) }
+        // What the host's closing cut short hears that, and not that this side gave the connection up.
+        let error: HostError = if case .aborted = reason, case .hostClosed? = closing { .hostClosed } else { .connectionEnded(reason) }
+        for stream in streams { stream?.ended(.failed(error)) }
+        failWaitingOpens(error)
         negotiating.value.removeAll()
         hostLoop.ended(self, reason)
     }
@@ -227,18 +257,16 @@ final class StreamRouter: StreamHandler {
     // MARK: Closing
 
     /// Nothing new; the connection closes in order when the last stream has ended.
-    func close() {
-        guard end == nil, !isClosing else { return }
-        isClosing = true
-        let waiting = waitingOpens
-        waitingOpens = []
-        for open in waiting { open.handler.openFailed(.hostClosed) }
+    ///
+    /// - Parameter reason: what is asked of the connection meanwhile fails with it.
+    func close(_ reason: HostError) {
+        guard end == nil, closing == nil else { return }
+        closing = reason
+        hostLoop.closing(self)
+        failWaitingOpens(reason)
         if streamCount == 0 { connection.close() }
     }
 
-    /// The time for an orderly end is over.
-    func abort() {
-        for stream in streams { stream?.reset(.failed(.hostClosed)) }
-        connection.abort()
-    }
+    /// Ends everything at once.
+    func abort() { connection.abort() }
 }

@@ -19,9 +19,12 @@ public protocol Transport: Sendable {
     func loop(for address: Multiaddr) -> EventLoop?
 
     /// Dials. `completion` is called once, on the loop, never from within this call. On the loop.
+    ///
+    /// - Returns: what gives the dial up, on the loop: `completion` is not called then. Harmless when the dial is over.
     func dial(
         _ address: Multiaddr, on loop: EventLoop, timeoutNanoseconds: UInt64,
-        completion: @escaping (Result<any Channel, HostError>) -> Void)
+        completion: @escaping (Result<any Channel, HostError>) -> Void
+    ) -> () -> Void
 }
 
 extension Transport {

@@ -223,8 +223,9 @@ public final class Upgrade {
         guard state != .done else { return }
         // An alert, or the refusal of the last proposal, still goes out.
         port?.flush()
+        // The port first: the channel above it would drop what is not written.
+        port?.close(.written)
         secured?.close()
-        port?.close(.written, owner: nil)
         finish(.failure(error))
     }
 

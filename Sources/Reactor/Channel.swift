@@ -58,8 +58,13 @@ public protocol Channel: AnyObject {
     var bytesReceived: UInt64 { get }
     /// What the kernel says about the connection; nil where it is not TCP, or closed.
     func tcpInfo() -> TCPInfo?
-    /// The far end's address as text.
-    var remoteDescription: String { get }
+    /// Where the far end is; nil where no socket lies below.
+    var remoteAddress: SocketAddress? { get }
+}
+
+extension Channel {
+    /// Where the far end is, in words.
+    public var remoteDescription: String { remoteAddress?.description ?? "this process" }
 }
 
 /// Wants to run once at the end of a turn of the loop; see ``EventLoop/scheduleFlush(_:)``.

@@ -10,20 +10,22 @@ extension EventLoop {
     /// Ten seconds: a far end that is there answers within a few round trips, and a lost packet is sent again within three seconds.
     public static let connectTimeoutDefaultNanoseconds: UInt64 = 10_000_000_000
 
-    /// Connects to `address`. `completion` is called once, on the loop, never from within this call.
+    /// Connects to `address`. `completion` is called once, on the loop, never from within this call; not at all when the attempt is cancelled before.
+    @discardableResult
     public func connect(
         to address: SocketAddress, options: SocketOptions = SocketOptions(),
         timeoutNanoseconds: UInt64 = EventLoop.connectTimeoutDefaultNanoseconds,
         completion: @escaping (Result<any Channel, ChannelError>) -> Void
-    ) {
+    ) -> ConnectAttempt {
         requireOnLoop()
         let started = refreshNow()
-        attemptConnect(address, options, deadline: started &+ timeoutNanoseconds, timeoutNanoseconds, completion)
+        let attempt = ConnectAttempt(completion)
+        attemptConnect(address, options, deadline: started &+ timeoutNanoseconds, timeoutNanoseconds, attempt)
+        return attempt
     }
 
     private func attemptConnect(
-        _ address: SocketAddress, _ options: SocketOptions, deadline: UInt64, _ timeout: UInt64,
-        _ completion: @escaping (Result<any Channel, ChannelError>) -> Void
+        _ address: SocketAddress, _ options: SocketOptions, deadline: UInt64, _ timeout: UInt64, _ attempt: ConnectAttempt
     ) {
         let token: Token
         do throws(ChannelError) {
@@ -31,16 +33,18 @@ extension EventLoop {
             token = try backend.connect(to: address, options: options)
         } catch {
             if error.isFullBacklog, now < deadline {
-                schedule(at: min(now &+ Self.connectRetryNanoseconds, deadline)) {
-                    self.attemptConnect(address, options, deadline: deadline, timeout, completion)
+                attempt.retryTimer = schedule(at: min(now &+ Self.connectRetryNanoseconds, deadline)) {
+                    attempt.retryTimer = nil
+                    self.attemptConnect(address, options, deadline: deadline, timeout, attempt)
                 }
                 return
             }
             let outcome = error.isFullBacklog ? ChannelError.timedOut(afterNanoseconds: timeout) : error
-            return later { completion(.failure(outcome)) }
+            return later { attempt.complete(.failure(outcome)) }
         }
         let channel = LoopChannel(loop: self, token: token, state: .connecting, remote: address)
-        channel.completion = completion
+        attempt.channel = channel
+        channel.completion = attempt.complete
         channel.connectTimer = schedule(at: deadline) { [unowned channel] in
             let completion = channel.completion
             channel.close()

@@ -33,7 +33,7 @@ final class LoopChannel: Channel {
         self.remote = remote
     }
 
-    var remoteDescription: String { remote.description }
+    var remoteAddress: SocketAddress? { remote }
 
     func start(_ handler: any ChannelHandler) {
         loop.requireOnLoop()

@@ -123,8 +123,14 @@ import TestSupport
 
     @Test func whatCannotBeDialledIsNamed() async throws {
         try await withHosts { client, server, _ in
+            let longPath = "/unix/tmp/\(String(repeating: "a", count: 104))"
             for (text, check) in [
                 ("/ip4/127.0.0.1/udp/1/quic-v1", { if case .unsupportedAddress = $0 { true } else { false } }),
+                ("/ip4/127.0.0.1/tcp/1/ws", { if case .unsupportedAddress = $0 { $0.description.contains("/ws") } else { false } }),
+                ("/ip6/::1/tcp/1/tls/ws/p2p/\(server.peerID)", { if case .unsupportedAddress = $0 { $0.description.contains("/tls") } else { false } }),
+                ("/ip4/127.0.0.1/tcp/1/wss", { if case .unsupportedAddress = $0 { $0.description.contains("/wss") } else { false } }),
+                ("/ip4/127.0.0.1/tcp/1/p2p/\(server.peerID)/p2p-circuit", { if case .unsupportedAddress = $0 { true } else { false } }),
+                (longPath, { if case .pathTooLong(_, byteCount: 109, limitBytes: 107) = $0 { true } else { false } }),
                 ("/memory/424242", { if case .noMemoryListener = $0 { true } else { false } }),
                 ("/ip4/127.0.0.1/tcp/1", { if case .channel(.refused) = $0 { true } else { false } }),
                 ("/ip4/127.0.0.1/tcp/1/p2p/\(client.peerID)", { if case .cannotDialSelf = $0 { true } else { false } }),
@@ -132,6 +138,10 @@ import TestSupport
                 let error = await hostError { try await client.connect(to: Multiaddr(text)) }
                 #expect(error.map(check) == true, "\(text): \(String(describing: error))")
                 #expect(error?.description.isEmpty == false)
+            }
+            guard case .pathTooLong? = await hostError({ try await client.listen(on: Multiaddr(longPath)) }) else {
+                Issue.record("a path that the kernel does not take")
+                return
             }
             let bound = try await server.listen(on: Multiaddr("/memory/0"))
             guard case .memoryAddressInUse? = await hostError({ try await client.listen(on: bound.withoutPeerID) }) else {

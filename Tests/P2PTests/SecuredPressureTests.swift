@@ -76,6 +76,30 @@ import TestSupport
         wire.act { client.connection?.abort() }
     }
 
+    /// What the kernel may still read of a plaintext connection lives until it is done with it, also when the connection has failed and nobody else holds it.
+    @Test func memoryInTheKernelLives() throws {
+        var made: SimulatedBackend?
+        let wire = try Wire(.simulatedPending, plan: { $0.bufferBytes = 64 << 10 }, backend: { made = $0 })
+        let backend = try #require(made)
+        let (client, server) = (Peer("client"), Peer("server"))
+        var pair: UpgradePair? = try UpgradePair.connect(wire, client, server, security: .plaintext, muxer: .yamux)
+        // The far end does not read, so that a send stays pending; closing with unread bytes then resets.
+        wire.act { wire.far.pauseReceiving() }
+        _ = try wire.act { try client.open(sending: [[UInt8](repeating: 1, count: 200_000)]) }
+        var isFull = false
+        wire.act { _ = wire.loop.schedule(at: wire.loop.now + 100_000_000) { isFull = true } }
+        wire.wait("the buffer to be full") { isFull }
+        wire.act { server.connection?.abort() }
+        wire.wait("the failure") { client.end != nil }
+        #expect(backend.sendsInKernel == 1)
+        weak let connection = client.connection
+        client.connection = nil
+        pair = nil
+        #expect(pair == nil && connection != nil)
+        wire.wait("the kernel") { backend.sendsInKernel == 0 }
+        #expect(connection == nil)
+    }
+
     /// With the pool used up sealing goes on in blocks of its own.
     @Test func sendingGoesOnWithoutThePool() throws {
         let wire = try Wire(.tcp, configure: { $0.blocksMax = 8 })

@@ -50,7 +50,8 @@ final class Wire {
 
     init(
         _ link: Link, seed: UInt64 = 1, options: SocketOptions = SocketOptions(),
-        configure: (inout EventLoopConfiguration) -> Void = { _ in }, plan change: (inout NetworkPlan) -> Void = { _ in }
+        configure: (inout EventLoopConfiguration) -> Void = { _ in }, plan change: (inout NetworkPlan) -> Void = { _ in },
+        backend made: (SimulatedBackend) -> Void = { _ in }
     ) throws {
         var configuration = EventLoopConfiguration()
         configure(&configuration)
@@ -72,7 +73,9 @@ final class Wire {
             change(&plan)
             let settled = plan
             loop = try EventLoop(configuration, io: IOSelection(name: link.rawValue, reason: "a test")) {
-                SimulatedBackend(pool: $0, plan: settled)
+                let backend = SimulatedBackend(pool: $0, plan: settled)
+                made(backend)
+                return backend
             }
             (near, far) = try Self.connect(loop, .loopback4(port: 0), options)
         }

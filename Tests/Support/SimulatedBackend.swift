@@ -62,6 +62,8 @@ public final class SimulatedBackend: Backend {
         case end(Token)
         case reset(Token)
         case writable(Token)
+        /// The kernel is done with the send of an end that was closed meanwhile.
+        case letGo(Int)
     }
 
     private struct Scheduled {
@@ -92,6 +94,10 @@ public final class SimulatedBackend: Backend {
     private var storage = ReceiveStorage()
     private var lastGeneration: UInt32 = 0
     private var lastPort: UInt16 = 49_151
+    /// Owners of sends that were pending when their end was closed: as with io_uring, the kernel may read their memory for a while.
+    private var inKernel: [Int: AnyObject] = [:]
+    private var lastInKernel = 0
+    public var sendsInKernel: Int { inKernel.count }
 
     public init(pool: BlockPool, plan: NetworkPlan) {
         self.pool = pool
@@ -280,6 +286,11 @@ public final class SimulatedBackend: Backend {
         if let address = end.address { listeners[address] = nil }
         ends[token.index] = End(generation: 0)
         vacant.append(token.index)
+        if let owner = end.owner {
+            lastInKernel += 1
+            inKernel[lastInKernel] = owner
+            schedule(.letGo(lastInKernel), at: now + plan.delayNanoseconds.upperBound)
+        }
         guard let peer = end.peer, isOpen(peer) else { return }
         // As TCP has it: closing with unread bytes, or with a linger time of zero, resets.
         if !end.arrived.isEmpty || end.resetsOnClose {
@@ -299,6 +310,7 @@ public final class SimulatedBackend: Backend {
         agenda = []
         ready = []
         starved = []
+        inKernel = [:]
         storage.removeAll()
     }
 
@@ -360,6 +372,8 @@ public final class SimulatedBackend: Backend {
             fail(token, .reset, client)
         case .writable(let token):
             unblock(token, client)
+        case .letGo(let number):
+            inKernel[number] = nil
         }
     }
 
