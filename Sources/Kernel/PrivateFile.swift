@@ -4,10 +4,13 @@ import Glibc
 public enum PrivateFile {
     /// Reads the whole file, at most `byteCountMax` bytes.
     ///
+    /// - Returns: what is in it, and the permission bits of the very file that was read, whatever has the name by now.
     /// - Throws: the call that failed; `EFBIG` when the file is longer.
-    public static func read(_ path: String, byteCountMax: Int) throws(Errno) -> [UInt8] {
+    public static func read(_ path: String, byteCountMax: Int) throws(Errno) -> (bytes: [UInt8], mode: UInt32) {
         let descriptor = try syscall("open") { unsafe open(path, O_RDONLY | O_CLOEXEC) }
         defer { close(descriptor) }
+        var status = stat()
+        _ = try syscall("fstat") { unsafe fstat(descriptor, &status) }
         var bytes = [UInt8](repeating: 0, count: byteCountMax + 1)
         var count = 0
         while count < bytes.count {
@@ -18,14 +21,15 @@ public enum PrivateFile {
             count += read
         }
         guard count <= byteCountMax else { throw Errno(EFBIG, "read") }
-        return Array(bytes.prefix(count))
+        return (Array(bytes.prefix(count)), status.st_mode & 0o777)
     }
 
     /// Creates the file with mode 0600, whole or not at all: what is written goes to a file beside it, which then takes the name.
     ///
     /// - Throws: the call that failed; `EEXIST` when there is a file of this name already.
     public static func create(_ path: String, _ bytes: [UInt8]) throws(Errno) {
-        let draft = "\(path).\(getpid()).new"
+        // A name of its own: a draft that a process left behind when it was ended must not be in the way of the next.
+        let draft = "\(path).\(String(UInt64.random(in: 0 ... .max), radix: 36)).new"
         let descriptor = try syscall("open") { unsafe open(draft, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600) }
         // Whatever becomes of it, no draft stays.
         defer { unsafe unlink(draft) }
@@ -49,13 +53,6 @@ public enum PrivateFile {
                 unsafe bytes.withUnsafeBytes { unsafe write(descriptor, $0.baseAddress.map { unsafe $0 + count }, $0.count - count) }
             }
         }
-    }
-
-    /// The permission bits of the file.
-    public static func mode(_ path: String) throws(Errno) -> UInt32 {
-        var status = stat()
-        _ = try syscall("stat") { unsafe stat(path, &status) }
-        return status.st_mode & 0o777
     }
 }
 

@@ -35,9 +35,10 @@ extension StreamHandler {
 
 /// How a connection ended.
 public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
-    /// Both sides said they were done.
+    /// Both sides said they were done; or the far end is gone without a word, by a reset or without TLS's farewell, and no stream was open: then nothing is lost, and
+    /// several implementations end every connection like this.
     case orderly
-    /// The far end stopped sending while streams were open.
+    /// The far end stopped sending, or was gone, while streams were open.
     case remoteClosed(openStreams: Int)
     case muxer(MuxerError)
     case channel(ChannelError)
@@ -47,7 +48,7 @@ public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
 
     public var description: String {
         switch self {
-        case .orderly: "closed by both sides"
+        case .orderly: "closed in order"
         case .remoteClosed(let streams): "the far end closed the connection while \(streams) streams were open"
         case .muxer(let error): "the far end broke the multiplexer's protocol: \(error)"
         case .channel(let error): "\(error)"
@@ -314,8 +315,13 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     }
 
     private func reason(_ error: ChannelError) -> ConnectionEnd {
-        if case .notSecure = error, let failure = (channel as? SecuredChannel)?.failure { return .security(failure) }
-        return .channel(error)
+        let failure = (channel as? SecuredChannel)?.failure
+        switch (error, failure) {
+        case (.reset, _), (.notSecure, .tls(.endedWithoutFarewell)?):
+            return muxer.streamCount == 0 ? .orderly : .remoteClosed(openStreams: muxer.streamCount)
+        case (.notSecure, let failure?): return .security(failure)
+        default: return .channel(error)
+        }
     }
 
     // MARK: Sending

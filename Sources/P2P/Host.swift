@@ -67,6 +67,7 @@ public final class Host: Sendable {
                 identity: configuration.identity, security: configuration.security, muxers: configuration.muxers,
                 muxerNegotiation: configuration.muxerNegotiation)
             upgrade.timeoutNanoseconds = configuration.limits.upgradeNanoseconds
+            upgrade.connection = configuration.limits.connection
             upgradeConfiguration = upgrade
         } catch {
             throw .security(error)
@@ -178,8 +179,9 @@ public final class Host: Sendable {
         return bound
     }
 
-    /// What is listened on, with this host's ID where the form allows.
-    public var addresses: [Multiaddr] { state.withLock { $0.listeners.map(\.address) }.map(named) }
+    /// Where others reach this host, with its ID where the form allows: what is listened on, and for a listener on all interfaces the address of each, those first that
+    /// other machines can reach.
+    public var addresses: [Multiaddr] { state.withLock { $0.listeners.map(\.address) }.flatMap(\.reachable).map(named) }
 
     /// A path is the last that an address can hold, so that of a Unix socket stays without the ID.
     private func named(_ address: Multiaddr) -> Multiaddr { (try? Multiaddr(checking: address.components + [.p2p(peerID)])) ?? address }

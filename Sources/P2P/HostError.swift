@@ -61,6 +61,8 @@ public enum HostError: Error, Sendable {
     case streamReset(code: UInt32)
     /// The far end finished in the middle of something.
     case streamEndedEarly(byteCount: Int, expected: Int)
+    /// The far end sent more than it was asked for.
+    case streamTooLong(expected: Int)
 
     // Protocols of libp2p's own.
     case identifyTooLarge(limitBytes: Int)
@@ -82,7 +84,7 @@ public enum HostError: Error, Sendable {
         case .muxer(let error): error.origin == .local ? .local : .remote
         case .negotiation(let error): error.origin == .local ? .local : .remote
         case .connectionEnded(let end): Origin(end)
-        case .wrongPeer, .negotiationTimedOut, .streamReset, .streamEndedEarly, .identifyTooLarge, .malformedIdentify, .identifyOfAnotherPeer, .wrongPong,
+        case .wrongPeer, .negotiationTimedOut, .streamReset, .streamEndedEarly, .streamTooLong, .identifyTooLarge, .malformedIdentify, .identifyOfAnotherPeer, .wrongPong,
             .timedOut:
             .remote
         }
@@ -166,6 +168,7 @@ extension HostError: CustomStringConvertible {
         case .negotiationTimedOut(let nanoseconds): "no protocol was agreed on within \(Self.seconds(nanoseconds))"
         case .streamReset(let code): "the far end reset the stream (code \(code))"
         case .streamEndedEarly(let byteCount, let expected): "the far end finished the stream after \(byteCount) bytes of \(expected)"
+        case .streamTooLong(let expected): "the far end sends more than the \(expected) bytes it was asked for"
         case .identifyTooLarge(let limit): "the far end describes itself in more than \(limit) bytes"
         case .malformedIdentify(let error): "the far end's description of itself is malformed: \(error)"
         case .identifyOfAnotherPeer(let claimed, let actual): "the far end is \(actual) and describes itself as \(claimed)"

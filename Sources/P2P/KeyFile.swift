@@ -16,15 +16,12 @@ public enum KeyFile {
     ///
     /// - Throws: ``HostError/keyFile(path:_:)``, ``HostError/malformedKey(path:_:)``, ``HostError/keyFileNotPrivate(path:mode:)`` or ``HostError/key(_:)``.
     public static func identity(at path: String, whenMissing: WhenMissing = .fail) throws(HostError) -> LocalIdentity {
-        let mode: UInt32
-        do throws(Errno) {
-            mode = try PrivateFile.mode(path)
+        do throws(HostError) {
+            return try read(path)
         } catch {
-            guard error.isNoSuchFile, whenMissing == .create else { throw .keyFile(path: path, error) }
+            guard case .keyFile(_, let cause) = error, cause.isNoSuchFile, whenMissing == .create else { throw error }
             return try create(path)
         }
-        guard mode & 0o077 == 0 else { throw .keyFileNotPrivate(path: path, mode: mode) }
-        return try read(path)
     }
 
     /// Keeps `identity` in a new file at `path`; one that is there already is left as it is.
@@ -60,12 +57,13 @@ public enum KeyFile {
     }
 
     private static func read(_ path: String) throws(HostError) -> LocalIdentity {
-        let bytes: [UInt8]
+        let (bytes, mode): ([UInt8], UInt32)
         do throws(Errno) {
-            bytes = try PrivateFile.read(path, byteCountMax: PrivateKey.dataByteCountMax + 16)
+            (bytes, mode) = try PrivateFile.read(path, byteCountMax: PrivateKey.dataByteCountMax + 16)
         } catch {
             throw .keyFile(path: path, error)
         }
+        guard mode & 0o077 == 0 else { throw .keyFileNotPrivate(path: path, mode: mode) }
         let key: PrivateKey
         do throws(MultiformatError) {
             key = try PrivateKey(encoded: bytes.rawSpan)

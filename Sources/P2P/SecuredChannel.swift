@@ -19,10 +19,6 @@ public import SecureChannels
 ///
 /// Invariant: the raw channel receives only while nothing waits to be delivered.
 public final class SecuredChannel: Channel {
-    /// What is sealed before the kernel is offered it: what a connection writes at once.
-    static let sealedBytesMax = 512 << 10
-    /// The least, when the kernel takes little at a time.
-    static let sealedBytesMin = 64 << 10
     /// For less than this a block of its own costs no more than one of the pool, and does not hold 256 KiB until the kernel has taken it.
     static let pooledBytesMin = 8 << 10
     /// What is sealed at once while the pool has few blocks to spare, which receiving needs more.
@@ -46,6 +42,7 @@ public final class SecuredChannel: Channel {
     private var waiting: [Slice]
     private var waitingHead = 0
     private var end: End?
+    /// What is sealed before the kernel is offered it.
     private var budget: WriteBudget
     private var isDelivering = false
     private var isDeliveryScheduled = false
@@ -61,15 +58,12 @@ public final class SecuredChannel: Channel {
     public private(set) var failure: SecureChannelError?
 
     /// - Parameter opened: what was opened together with the end of the handshake.
-    init(_ port: RawPort, _ secure: any SecureChannel, opened: [Slice], loop: EventLoop) {
+    init(_ port: RawPort, _ secure: any SecureChannel, opened: [Slice], loop: EventLoop, limits: ConnectionLimits) {
         raw = port.raw
         self.port = port
         self.loop = loop
         self.secure = secure
         waiting = opened
-        var limits = ConnectionLimits()
-        limits.writeBytesMax = Self.sealedBytesMax
-        limits.writeBytesMin = Self.sealedBytesMin
         budget = WriteBudget(limits: limits)
         port.hand(to: self)
     }

@@ -34,6 +34,19 @@ extension SocketAddress {
 }
 
 extension Multiaddr {
+    /// The address itself; for one that stands for all interfaces, those of the interfaces. Where the kernel does not tell them it stays as it is.
+    var reachable: [Multiaddr] {
+        guard let target = try? SocketAddress(self), let interfaces = try? NetworkInterfaces.addresses() else { return [self] }
+        let found: [SocketAddress]
+        switch target {
+        case .ip4(0, let port): found = interfaces.compactMap { if case .ip4(let host, _) = $0 { .ip4(host, port: port) } else { nil } }
+        case .ip6(0, 0, _, let port):
+            found = interfaces.compactMap { if case .ip6(let high, let low, let scope, _) = $0 { .ip6(high: high, low: low, scope: scope, port: port) } else { nil } }
+        default: return [self]
+        }
+        return found.isEmpty ? [self] : found.map { Multiaddr($0) }
+    }
+
     public init(_ address: SocketAddress) {
         switch address {
         case .unix(let path): self.init([.unix(path)])

@@ -168,7 +168,7 @@ public final class Upgrade {
     private func establish(_ opened: [Slice]) {
         guard let port, let secure, let remote = secure.remote else { return }
         mark(.established)
-        let secured = SecuredChannel(port, secure, opened: opened, loop: upgrader.loop)
+        let secured = SecuredChannel(port, secure, opened: opened, loop: upgrader.loop, limits: upgrader.configuration.connection)
         self.secured = secured
         if let id = remote.muxer {
             guard let muxer = upgrader.configuration.muxers.first(where: { $0.protocolID == id }) else {

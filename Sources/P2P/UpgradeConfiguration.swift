@@ -66,6 +66,8 @@ public struct UpgradeConfiguration: Sendable {
     /// How long the whole of an upgrade may take. go-libp2p gives a connection 15 seconds too: long enough for a slow path and three round trips, short
     /// enough that a silent peer does not hold a descriptor for long.
     public var timeoutNanoseconds: UInt64 = 15_000_000_000
+    /// How much is sealed for one write; the same as for the connections on top.
+    public var connection = ConnectionLimits()
     let noiseKey: NoiseStaticKey?
     let certificate: TLSCertificate?
 

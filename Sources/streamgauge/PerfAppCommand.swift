@@ -58,19 +58,11 @@ struct PerfAppCommand: AsyncParsableCommand {
     private static func listen(on ip: IPv4Address, _ host: P2P.Host, _ redis: RedisClient, _ settings: PerfAppSettings) async throws {
         let termination = Signals.watchTermination()
         let bound = try await host.listen(on: Multiaddr([.ip4(ip), .tcp(0)]))
-        let address = reachable(bound)
+        // Behind an address that stands for all interfaces, the first of those that others can dial.
+        let address = host.addresses.first ?? bound
         try await redis.set(settings.addressKey, address.description)
         log("listening on \(address), as \(settings.addressKey) in Redis")
         for await _ in termination {}
-    }
-
-    /// An address that others can dial: every interface is not one, so the first that is not loopback stands for them.
-    private static func reachable(_ bound: Multiaddr) -> Multiaddr {
-        guard case .ip4(let ip) = bound.components.first, ip.value == 0 else { return bound }
-        let addresses = Foundation.Host.current().addresses.compactMap { IPv4Address($0) }
-        // A machine without a network still has itself.
-        let chosen = addresses.first { $0.value >> 24 != 127 } ?? IPv4Address(0x7f00_0001)
-        return Multiaddr([.ip4(chosen)] + bound.components.dropFirst())
     }
 
     // MARK: The dialer

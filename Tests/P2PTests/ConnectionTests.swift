@@ -1,4 +1,5 @@
 import Bytes
+import Kernel
 import Muxers
 import P2P
 import Reactor
@@ -151,6 +152,50 @@ import TestSupport
             }
         }
         #expect(client.violations == [] && server.violations == [])
+    }
+
+    /// A reset is an end in order when no stream was open, and else the far end's closing too early.
+    @Test(arguments: Framing.multiplexers, [Link.tcp, .simulated])
+    func resetsCountOpenStreams(framing: Framing, link: Link) throws {
+        for openStreams in 0...2 {
+            var options = SocketOptions()
+            options.lingerSeconds = 0
+            let wire = try Wire(link, options: options)
+            let (client, server) = (Peer("client"), Peer("server"))
+            server.behaviour = .echo
+            wire.connect(client, server, framing)
+            _ = try wire.act { try client.open(sending: [[1]]) }
+            wire.wait("the echo") { server.closed.count == 1 && client.closed.count == 1 }
+            try wire.act { for _ in 0..<openStreams { _ = try client.open(sending: [[1]], finishing: false) } }
+            wire.wait("the open streams") { server.receivedByteCount == 1 + openStreams }
+            wire.act { client.connection?.abort() }
+            wire.wait("the server's end") { server.end != nil }
+            switch try #require(server.end) {
+            case .orderly: #expect(openStreams == 0)
+            case .remoteClosed(openStreams: let count): #expect(count == openStreams && count > 0)
+            case let other: Issue.record("\(other)")
+            }
+            #expect(client.violations == [] && server.violations == [])
+        }
+    }
+
+    /// So is the end of a TLS connection without a farewell.
+    @Test func missingFarewellsCountOpenStreams() throws {
+        for openStreams in 0...1 {
+            let wire = try Wire(.simulated)
+            let (client, server) = (Peer("client"), Peer("server"))
+            _ = try UpgradePair.connect(wire, client, server, security: .tls, muxer: .yamux)
+            _ = try wire.act { for _ in 0..<openStreams { _ = try client.open(sending: [[1]], finishing: false) } }
+            wire.wait("the open streams") { server.receivedByteCount == openStreams }
+            wire.act { wire.near.finishSending() }
+            wire.wait("the server's end") { server.end != nil }
+            switch try #require(server.end) {
+            case .orderly: #expect(openStreams == 0)
+            case .remoteClosed(openStreams: 1): #expect(openStreams == 1)
+            case let other: Issue.record("\(other)")
+            }
+            wire.act { client.connection?.abort() }
+        }
     }
 
     /// The far end stops sending while streams are open: they are reset, and the reason counts them.

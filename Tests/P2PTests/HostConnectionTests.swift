@@ -121,6 +121,24 @@ import TestSupport
         }
     }
 
+    /// A listener on all interfaces tells the addresses of the interfaces: nobody can dial the one that stands for all.
+    @Test(arguments: [("/ip4/0.0.0.0/tcp/0", "/ip4/127.0.0.1"), ("/ip6/::/tcp/0", "/ip6/::1")])
+    func allInterfacesAreNamed(all: String, loopback: String) async throws {
+        try await withHosts { client, server, _ in
+            let bound = try await server.listen(on: Multiaddr(all))
+            guard case .tcp(let port)? = bound.components.dropFirst().first else {
+                Issue.record("\(bound)")
+                return
+            }
+            let local = try Multiaddr("\(loopback)/tcp/\(port)/p2p/\(server.peerID)")
+            #expect(server.addresses.contains(local) && !server.addresses.contains(bound))
+            let events = client.makeEvents()
+            let connection = try await client.connect(to: local)
+            let told = await next(events) { if case .identified(connection, let told) = $0 { told.listenAddresses } else { nil } }
+            #expect(told == server.addresses.map(\.withoutPeerID))
+        }
+    }
+
     @Test func whatCannotBeDialledIsNamed() async throws {
         try await withHosts { client, server, _ in
             let longPath = "/unix/tmp/\(String(repeating: "a", count: 104))"

@@ -145,7 +145,10 @@ import TestSupport
             let begun = Gate()
             server.handle("/busy/1.0.0") { _ in
                 await begun.open()
-                do { try await Task.sleep(for: .seconds(3600)) } catch { tell.yield(Task.isCancelled) }
+                let (never, hold) = AsyncStream.makeStream(of: Void.self)
+                // Comes to an end by cancellation only.
+                for await _ in never {}
+                withExtendedLifetime(hold) { _ = tell.yield(Task.isCancelled) }
             }
             let stream = try await client.connect(to: address).openStream("/busy/1.0.0")
             try await stream.write([1])

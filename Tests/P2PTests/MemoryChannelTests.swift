@@ -207,6 +207,42 @@ import TestSupport
     }
 
     /// A write larger than a block is taken in part; room that is left then is told of.
+    /// An end that waits for room hears when the other is gone, and then that nothing can be sent.
+    @Test func endWithoutAFarEndIsNotBlocked() throws {
+        let loop = try EventLoop()
+        let handler = Told()
+        let near = loop.become {
+            var (near, far): (MemoryChannel, MemoryChannel?) = MemoryChannel.pair(on: loop)
+            near.start(handler)
+            var outcome = SendOutcome.pending
+            repeat {
+                var gather = Gather(arenaByteCount: 64, copyThreshold: 0)
+                gather.endFrame(tag: 0, payload: Slice(Block(capacity: MemoryChannel.bufferBytesMax), 0..<MemoryChannel.bufferBytesMax))
+                outcome = near.send(&gather)
+            } while outcome != .blocked
+            far?.close()
+            far = nil
+            return near
+        }
+        #expect(loop.run(until: { handler.writable == 1 && handler.ended == 1 }, limitNanoseconds: patienceNanoseconds))
+        loop.become {
+            var gather = Gather(arenaByteCount: 64, copyThreshold: 0)
+            gather.endFrame(tag: 0, payload: Slice(copying: [1]))
+            #expect(near.send(&gather) == .failed(.closed))
+            near.close()
+        }
+        loop.finish()
+    }
+
+    private final class Told: ChannelHandler {
+        var (writable, ended) = (0, 0)
+        func channelReceived(_ block: Block, _ range: Range<Int>) {}
+        func channelWritable() { writable += 1 }
+        func channelSent(_ byteCount: Int) {}
+        func channelEnded() { ended += 1 }
+        func channelFailed(_ error: ChannelError) {}
+    }
+
     @Test(arguments: links)
     func roomIsToldOf(link: Link) throws {
         let wire = try Wire(link, configure: { $0.blockByteCount = 4096 })

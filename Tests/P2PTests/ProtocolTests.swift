@@ -79,6 +79,24 @@ import TestSupport
     }
 
     /// What is not known, and addresses of kinds that are not known, are passed over; broken messages are refused.
+    /// A peer that takes a push and never ends its side does not keep the stream.
+    @Test func pushesHaveADeadline() async throws {
+        final class Silent: StreamProtocolHandler {
+            func streamStarted(_ stream: RoutedStream) {}
+            func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int { range.count }
+            func streamFinished(_ stream: RoutedStream) {}
+            func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {}
+        }
+        try await withHosts(server: { $0.limits.identifyNanoseconds = 200_000_000 }) { client, server, address in
+            client.handle(Identify.pushProtocolID, .callbacks { _ in Silent() })
+            let events = server.makeEvents()
+            try await client.connect(to: address)
+            _ = await next(events) { if case .identified = $0 { true } else { nil } }
+            server.handle("/new/1.0.0") { _ in }
+            #expect(await next(events) { if case .streamClosed(_, Identify.pushProtocolID, .outbound) = $0 { true } else { nil } } == true)
+        }
+    }
+
     @Test func descriptionsAreReadWithCare() throws {
         var whole = Identification()
         whole.publicKey = try LocalIdentity().publicKey
@@ -153,6 +171,19 @@ import TestSupport
         }
     }
 
+    /// A server that sends without end is left when it has sent one byte too many.
+    @Test func perfStopsAtTooMuch() async throws {
+        try await withHosts { client, server, address in
+            server.handle(Perf.protocolID) { stream in while true { try await stream.write([UInt8](repeating: 0, count: 10_000)) } }
+            let connection = try await client.connect(to: address)
+            let error = await hostError { try await Perf.measure(connection, uploadBytes: 1, downloadBytes: 100_000) }
+            guard case .streamTooLong(expected: 100_000)? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+        }
+    }
+
     // MARK: Keys
 
     @Test func keysAreKeptInFiles() throws {
@@ -160,13 +191,19 @@ import TestSupport
         defer { try? FileManager.default.removeItem(atPath: path) }
         #expect(throws: HostError.self) { try KeyFile.identity(at: path) }
         let made = try KeyFile.identity(at: path, whenMissing: .create)
-        #expect(try PrivateFile.mode(path) == 0o600)
+        #expect(try PrivateFile.read(path, byteCountMax: 4096).mode == 0o600)
         #expect(try KeyFile.identity(at: path).peerID == made.peerID)
         #expect(try KeyFile.identity(at: path, whenMissing: .create).peerID == made.peerID)
         #expect(throws: HostError.self) { try KeyFile.write(made, to: path) }
         #expect(try FileManager.default.contentsOfDirectory(atPath: FileManager.default.temporaryDirectory.path).filter {
             path.hasSuffix($0.split(separator: ".").first.map(String.init) ?? "?")
         }.count == 1)
+
+        // What a process that was ended has left behind is in nobody's way.
+        let (other, stale) = ("\(path)-other", "\(path)-other.\(ProcessInfo.processInfo.processIdentifier).new")
+        try Data().write(to: URL(fileURLWithPath: stale))
+        try KeyFile.write(made, to: other)
+        for path in [other, stale] { try FileManager.default.removeItem(atPath: path) }
 
         try FileManager.default.setAttributes([.posixPermissions: 0o644], ofItemAtPath: path)
         do throws(HostError) {

@@ -64,7 +64,14 @@ public enum Identify {
     // MARK: The host's side
 
     static func answer(_ stream: Stream, _ host: Host) async throws(HostError) {
+        stream.setDeadline(afterNanoseconds: host.configuration.limits.identifyNanoseconds)
         try await send(host.description(for: stream.connection), on: stream)
+    }
+
+    static func push(_ identification: Identification, to connection: PeerConnection, timeoutNanoseconds: UInt64) async throws(HostError) {
+        let stream = try await connection.openStream(pushProtocolID)
+        stream.setDeadline(afterNanoseconds: timeoutNanoseconds)
+        try await send(identification, on: stream)
     }
 
     static func takePush(_ stream: Stream, _ host: Host) async throws(HostError) {
@@ -106,8 +113,8 @@ extension Host {
     func announce() {
         for connection in connections where connection.identification?.protocols.contains(Identify.pushProtocolID) == true {
             Task(executorPreference: connection.loop) { [weak self] in
-                guard let description = self?.description(for: connection) else { return }
-                try? await Identify.send(description, on: connection.openStream(Identify.pushProtocolID))
+                guard let self else { return }
+                try? await Identify.push(description(for: connection), to: connection, timeoutNanoseconds: configuration.limits.identifyNanoseconds)
             }
         }
     }

@@ -23,9 +23,10 @@ public enum Perf {
         public let downloadNanoseconds: UInt64
     }
 
-    /// Uploads and downloads as many bytes, on a stream of its own.
+    /// Uploads `uploadBytes`, and then downloads `downloadBytes`, on a stream of its own.
     ///
-    /// - Throws: ``HostError/streamEndedEarly(byteCount:expected:)`` when the far end sent fewer bytes than it was asked for, or more.
+    /// - Throws: ``HostError/streamEndedEarly(byteCount:expected:)`` when the far end sent fewer bytes than it was asked for, and as soon as it sends more
+    ///   ``HostError/streamTooLong(expected:)``.
     public static func measure(_ connection: PeerConnection, uploadBytes: UInt64, downloadBytes: UInt64) async throws(HostError) -> Outcome {
         let stream = try await connection.openStream(protocolID)
         let result = await withTaskExecutorPreference(connection.loop) { await exchange(stream, uploadBytes, downloadBytes) }
@@ -46,6 +47,7 @@ public enum Perf {
             while let slice = try await stream.readSlice() {
                 if turn == nil { turn = Clock.now }
                 received += UInt64(slice.count)
+                guard received <= downloadBytes else { throw .streamTooLong(expected: Int(clamping: downloadBytes)) }
             }
             let end = Clock.now
             guard received == downloadBytes else {
