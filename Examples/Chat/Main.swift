@@ -17,7 +17,7 @@ import P2P
         }
     }
 
-    /// Answers every line that anybody sends, until the process is stopped.
+    /// Answers whatever anybody sends, piece by piece as it arrives, until the process is stopped.
     static func wait(on host: Host, at address: Multiaddr) async throws {
         host.handle(protocolID) { stream in
             for try await bytes in stream {

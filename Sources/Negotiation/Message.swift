@@ -67,18 +67,6 @@ enum Message {
     /// The text of an answer to `ls`: for each protocol a message of its own, one behind the other. go-multistream (until it gave up `ls`), rust-libp2p,
     /// js-libp2p and nim-libp2p all answer so.
     static func encodeList(_ ids: [ProtocolID]) -> [UInt8] { ids.flatMap { encode($0.utf8) } }
-
-    /// The protocols of an answer to `ls`. IDs that could not be proposed (``ProtocolID``) are left out.
-    static func decodeList(_ text: RawSpan, idByteCountMax: Int) throws(NegotiationError) -> [ProtocolID] {
-        var ids: [ProtocolID] = []
-        var offset = 0
-        while offset < text.byteCount {
-            guard case .found(let id, let end) = try? locate(text, at: offset, byteCountMax: idByteCountMax) else { throw .malformedList }
-            if let id = try? ProtocolID(bytes: text.extracting(id)) { ids.append(id) }
-            offset = end
-        }
-        return ids
-    }
 }
 
 /// Puts messages together that reads have cut. A message that arrives whole is looked at in place; only one that is cut is copied.

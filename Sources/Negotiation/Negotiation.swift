@@ -10,12 +10,8 @@ public struct NegotiationStep<Event> {
     public let event: Event
 }
 
-/// Why a negotiation does not come to an agreement.
+/// Why a negotiation does not come to an agreement. The far end is who causes each of these.
 public enum NegotiationError: Error, Equatable, Sendable {
-    public enum Origin: Sendable {
-        case local, remote
-    }
-
     // The far end broke the rules.
     /// Its first message was not `/multistream/1.0.0`.
     case wrongHeader
@@ -24,7 +20,6 @@ public enum NegotiationError: Error, Equatable, Sendable {
     case missingNewline
     /// The answer to a proposal was neither the proposal nor `na`.
     case unexpectedAnswer(to: ProtocolID)
-    case malformedList
     case tooManyProposals(limit: Int)
     case tooManyListRequests(limit: Int)
     /// It ended before anything was agreed on.
@@ -35,17 +30,6 @@ public enum NegotiationError: Error, Equatable, Sendable {
     case noProtocolInCommon([ProtocolID])
     /// After a refusal the far end ended, or sent what is no proposal: it had settled on its protocol and sent data at once.
     case refusalIgnored
-
-    // This end.
-    case listTooLong(byteCount: Int, limitBytes: Int)
-
-    /// Who caused it.
-    public var origin: Origin {
-        switch self {
-        case .listTooLong: .local
-        default: .remote
-        }
-    }
 }
 
 extension NegotiationError: CustomStringConvertible {
@@ -56,13 +40,11 @@ extension NegotiationError: CustomStringConvertible {
         case .messageTooLong(let byteCount, let limit): "a negotiation message has \(byteCount) bytes; at most \(limit) are accepted"
         case .missingNewline: "a negotiation message does not end with a newline"
         case .unexpectedAnswer(let id): "the answer to the proposal of \(id) is neither the same nor 'na'"
-        case .malformedList: "the list of protocols cannot be read"
         case .tooManyProposals(let limit): "the far end proposed more than \(limit) protocols"
         case .tooManyListRequests(let limit): "the far end asked for the list of protocols more than \(limit) times"
         case .ended: "the far end ended the stream during negotiation"
         case .noProtocolInCommon(let ids): "the far end speaks none of \(ids.map(\.description).joined(separator: ", "))"
         case .refusalIgnored: "the far end proposed a protocol that is not spoken here, and no other"
-        case .listTooLong(let byteCount, let limit): "the list of protocols has \(byteCount) bytes; at most \(limit) can be sent"
         }
     }
 }
@@ -75,7 +57,7 @@ public struct NegotiationLimits: Sendable {
     public var proposalsMax = 64
     /// Requests for the list of protocols in one negotiation: three bytes ask for kilobytes.
     public var listRequestsMax = 4
-    /// The longest list, sent or received. rust-libp2p reads no longer messages.
+    /// The longest list that is sent. rust-libp2p reads no longer messages.
     public var listBytesMax = 16_383
 
     public init() {}

@@ -7,10 +7,7 @@ public import Multiformats
 ///           start            header                      the same
 ///   unsent ───────▶ awaiting ───────▶ awaiting answer ─────────────▶ agreed
 ///                    header            ▲           │
-///                      │               └───────────┘ na, and another proposal is left
-///                      │ header, when the list was asked for
-///                      ▼          list, na            propose
-///              awaiting list ───────────────▶ listed ─────────▶ awaiting answer
+///                                      └───────────┘ na, and another proposal is left
 ///
 ///   anything else, na to the last proposal, the end of the stream: failed
 /// ```
@@ -32,31 +29,21 @@ public struct NegotiationDialer {
         case atOnce
     }
 
-    /// What the first flight asks.
-    public enum Opening: Sendable {
-        case proposal
-        /// What the far end speaks, by `ls`; ``propose()`` goes on from there. Many implementations do not answer any more.
-        case list
-    }
-
     public enum Event: Equatable, Sendable {
         /// More bytes are needed.
         case incomplete
         /// The far end does not speak this one; the reply proposes the next.
         case refused(ProtocolID)
-        /// What the far end says that it speaks, or nil when it does not tell.
-        case listed([ProtocolID]?)
         /// Both ends speak proposal `index`, `id`, from here on.
         case agreed(index: Int, id: ProtocolID)
     }
 
     private enum State {
-        case unsent, awaitingHeader, awaitingList, listed, awaitingAnswer, agreed, failed
+        case unsent, awaitingHeader, awaitingAnswer, agreed, failed
     }
 
     private let proposals: ProtocolProposals
     private let settling: Settling
-    private let asking: Opening
     private var state = State.unsent
     /// Which proposal is to be answered, or made next.
     private var index = 0
@@ -66,25 +53,17 @@ public struct NegotiationDialer {
     /// Bytes of the far end's messages; those of one that is not whole yet count as they arrive. What came with a broken message counts in full.
     public private(set) var receivedBytes: UInt64 = 0
 
-    public init(_ proposals: ProtocolProposals, settling: Settling = .whenConfirmed, opening: Opening = .proposal) {
-        precondition(settling == .whenConfirmed || (proposals.ids.count == 1 && opening == .proposal), "one can settle at once on one proposal only")
+    public init(_ proposals: ProtocolProposals, settling: Settling = .whenConfirmed) {
+        precondition(settling == .whenConfirmed || proposals.ids.count == 1, "one can settle at once on one proposal only")
         self.proposals = proposals
         self.settling = settling
-        asking = opening
     }
 
     /// The first flight.
     public mutating func start() -> Slice {
         precondition(state == .unsent, "the first flight goes once")
         state = .awaitingHeader
-        return send(asking == .list ? proposals.openingWithList() : proposals.opening())
-    }
-
-    /// The first proposal, after the list was asked for.
-    public mutating func propose() -> Slice {
-        precondition(state == .listed, "nothing can be proposed before the list has arrived or after a proposal")
-        state = .awaitingAnswer
-        return send(proposals.proposal(index))
+        return send(proposals.opening())
     }
 
     /// Whether data of the protocol may be sent.
@@ -95,7 +74,7 @@ public struct NegotiationDialer {
         precondition(isWaiting, "nothing was asked, or the negotiation is over")
         var offset = 0
         do throws(NegotiationError) {
-            while let found = try assembler.next(bytes, &offset, byteCountMax: messageBytesMax) {
+            while let found = try assembler.next(bytes, &offset, byteCountMax: proposals.limits.messageBytesMax) {
                 let event =
                     switch found {
                     case .inPlace(let text): try accept(bytes.extracting(text))
@@ -118,30 +97,20 @@ public struct NegotiationDialer {
 
     /// The far end will send nothing more, and nothing was agreed on.
     public mutating func receiveEnd() -> NegotiationError {
-        precondition(isWaiting || state == .listed, "nothing was asked, or the negotiation is over")
+        precondition(isWaiting, "nothing was asked, or the negotiation is over")
         state = .failed
         return .ended
     }
 
-    private var isWaiting: Bool { state == .awaitingHeader || state == .awaitingList || state == .awaitingAnswer }
-
-    private var messageBytesMax: Int { state == .awaitingList ? proposals.limits.listBytesMax : proposals.limits.messageBytesMax }
+    private var isWaiting: Bool { state == .awaitingHeader || state == .awaitingAnswer }
 
     /// What one message means; nil for the header.
     @inline(__always)
     private mutating func accept(_ text: RawSpan) throws(NegotiationError) -> Event? {
-        switch state {
-        case .awaitingHeader:
-            guard Message.isHeader(text) else { throw .wrongHeader }
-            state = asking == .list ? .awaitingList : .awaitingAnswer
-            return nil
-        case .awaitingList:
-            state = .listed
-            guard !Message.isNotAvailable(text) else { return .listed(nil) }
-            return .listed(try Message.decodeList(text, idByteCountMax: proposals.limits.messageBytesMax))
-        default:
-            return try acceptAnswer(text)
-        }
+        guard state == .awaitingHeader else { return try acceptAnswer(text) }
+        guard Message.isHeader(text) else { throw .wrongHeader }
+        state = .awaitingAnswer
+        return nil
     }
 
     private mutating func acceptAnswer(_ text: RawSpan) throws(NegotiationError) -> Event {

@@ -12,7 +12,7 @@ public import Multiformats
 ///   anything else, a limit, the end of the stream: failed
 /// ```
 ///
-/// Call order: perhaps ``greet()``; then ``receive(_:)`` with what arrives, again and again until a step agrees, consumes nothing more, or it throws. Send each
+/// Call order: ``receive(_:)`` with what arrives, again and again until a step agrees, consumes nothing more, or it throws. Send each
 /// step's reply at once. A dialer may send header, proposal and data in one flight: the step that agrees leaves the data
 /// unconsumed. After agreement or a throw the machine is done, and calling it is a mistake.
 ///
@@ -51,12 +51,6 @@ public struct NegotiationListener {
     public private(set) var receivedBytes: UInt64 = 0
 
     public init(_ table: ProtocolTable) { self.table = table }
-
-    /// The header by itself, to be sent before anything has arrived. Both ends may do so.
-    public mutating func greet() -> Slice {
-        precondition(header == .withHeader && state == .awaitingHeader, "the header goes once, ahead of everything")
-        return send(table.headerAlone())
-    }
 
     /// Takes what arrived, up to one message that has an answer.
     public mutating func receive(_ bytes: RawSpan) throws(NegotiationError) -> NegotiationStep<Event> {

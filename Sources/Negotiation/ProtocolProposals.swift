@@ -6,9 +6,9 @@ public import Multiformats
 /// The messages are written beforehand, the header first:
 ///
 /// ```
-///  ┌────────┬────────────┬────────────┬─ ─ ─ ─┬────────┬────┐
-///  │ header │ proposal 0 │ proposal 1 │       │ header │ ls │
-///  └────────┴────────────┴────────────┴─ ─ ─ ─┴────────┴────┘
+///  ┌────────┬────────────┬────────────┬─ ─ ─
+///  │ header │ proposal 0 │ proposal 1 │
+///  └────────┴────────────┴────────────┴─ ─ ─
 /// ```
 ///
 /// Invariant: there is at least one ID, and at most as many as ``NegotiationLimits/proposalsMax`` allows.
@@ -17,7 +17,6 @@ public final class ProtocolProposals {
     public let limits: NegotiationLimits
     private let block: Block
     private let messages: [Range<Int>]
-    private let list: Range<Int>
 
     public init(_ ids: [ProtocolID], limits: NegotiationLimits = NegotiationLimits()) {
         precondition(!ids.isEmpty && ids.count <= limits.proposalsMax, "\(ids.count) proposals; there must be 1 to \(limits.proposalsMax)")
@@ -27,9 +26,6 @@ public final class ProtocolProposals {
             bytes += Message.encode(id.utf8)
             return start..<bytes.count
         }
-        let start = bytes.count
-        bytes += Message.headerBytes + Message.encode(Message.list)
-        list = start..<bytes.count
         self.ids = ids
         self.limits = limits
         block = Block(copying: bytes.rawSpan)
@@ -37,9 +33,6 @@ public final class ProtocolProposals {
 
     /// The first flight: the header and the first proposal.
     func opening() -> Slice { Slice(block, 0..<messages[0].upperBound) }
-
-    /// The first flight of one that asks for the list: the header and `ls`.
-    func openingWithList() -> Slice { Slice(block, list) }
 
     func proposal(_ index: Int) -> Slice { Slice(block, messages[index]) }
 

@@ -30,8 +30,8 @@ public final class ProtocolTable {
     private let byteCounts: [Int]
     private static let anyByteCount = -1
 
-    /// - Throws: ``NegotiationError/listTooLong(byteCount:limitBytes:)``.
-    public init(_ entries: [Entry], limits: NegotiationLimits = NegotiationLimits()) throws(NegotiationError) {
+    /// Protocols whose list is longer than ``NegotiationLimits/listBytesMax`` are spoken like any, but not listed: `ls` is then refused, as by those who do not know it.
+    public init(_ entries: [Entry], limits: NegotiationLimits = NegotiationLimits()) {
         var bytes: [UInt8] = []
         func reply(_ text: [UInt8]) -> Range<Int> {
             let start = bytes.count
@@ -41,10 +41,7 @@ public final class ProtocolTable {
         }
         notAvailable = reply(Message.notAvailable)
         let listText = Message.encodeList(entries.map(\.listed))
-        guard listText.count < limits.listBytesMax else {
-            throw .listTooLong(byteCount: listText.count + 1, limitBytes: limits.listBytesMax)
-        }
-        list = reply(listText)
+        list = listText.count < limits.listBytesMax ? reply(listText) : notAvailable
         replies = entries.map { reply($0.listed.utf8) }
         byteCounts = entries.map { if case .exact(let id) = $0 { id.utf8.count } else { Self.anyByteCount } }
         self.entries = entries

@@ -270,6 +270,8 @@ public final class Host: Sendable {
 
     public var connections: [PeerConnection] { state.withLock { $0.connections.values.sorted { $0.id < $1.id } } }
 
+    func isLive(_ connection: PeerConnection) -> Bool { state.withLock { $0.connections[connection.id] != nil } }
+
     /// Opens a stream to a peer that there is a connection to, see ``PeerConnection/openStream(_:)-([ProtocolID])``.
     public func openStream(to peer: PeerID, protocols: [ProtocolID]) async throws(HostError) -> Stream {
         guard let connection = connection(to: peer) else { throw .notConnected(peer) }
@@ -283,7 +285,7 @@ public final class Host: Sendable {
 
     // MARK: Events
 
-    /// What happens from now on. Each call makes a sequence of its own, which ends when the host has closed; one that is not read keeps the newest 4,096 events.
+    /// What happens from now on. Each call makes a sequence of its own, which ends when the host has closed, at once for a host that has; one that is not read keeps the newest 4,096 events.
     public func makeEvents() -> AsyncStream<HostEvent> { events.subscribe() }
 
     // MARK: What the loops tell

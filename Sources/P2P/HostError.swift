@@ -30,6 +30,8 @@ public enum HostError: Error, Sendable {
     case tooManyHandshakes(limit: Int)
     case tooManyStreams(limit: Int)
     case tooManyWaitingOpens(limit: Int)
+    /// A stream was to be opened for more protocols than a negotiation may propose.
+    case tooManyProposals(Int, limit: Int)
     /// The task that used the stream was cancelled, and the stream reset.
     case cancelled
     /// This side has finished or reset the stream, and cannot write to it or read from it.
@@ -75,16 +77,15 @@ public enum HostError: Error, Sendable {
     public var origin: Origin {
         switch self {
         case .unsupportedAddress, .pathTooLong, .memoryAddressInUse, .noMemoryListener, .notConnected, .cannotDialSelf, .hostClosed, .connectionClosing,
-            .tooManyConnections, .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .cancelled, .streamClosed, .malformedKey, .keyFileNotPrivate, .key,
+            .tooManyConnections, .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .tooManyProposals, .cancelled, .streamClosed, .malformedKey, .keyFileNotPrivate, .key,
             .security:
             .local
         case .keyFile: .kernel
         case .channel(let error): Origin(error.origin)
         case .upgrade(let error): Origin(error.origin)
         case .muxer(let error): error.origin == .local ? .local : .remote
-        case .negotiation(let error): error.origin == .local ? .local : .remote
         case .connectionEnded(let end): Origin(end)
-        case .wrongPeer, .negotiationTimedOut, .streamReset, .streamEndedEarly, .streamTooLong, .identifyTooLarge, .malformedIdentify, .identifyOfAnotherPeer, .wrongPong,
+        case .wrongPeer, .negotiation, .negotiationTimedOut, .streamReset, .streamEndedEarly, .streamTooLong, .identifyTooLarge, .malformedIdentify, .identifyOfAnotherPeer, .wrongPong,
             .timedOut:
             .remote
         }
@@ -138,6 +139,7 @@ extension HostError: CustomStringConvertible {
         case .tooManyHandshakes(let limit): "the host has \(limit) handshakes under way, as many as it may"
         case .tooManyStreams(let limit): "the connection has \(limit) streams already, as many as it may"
         case .tooManyWaitingOpens(let limit): "\(limit) streams wait already for the far end to acknowledge others"
+        case .tooManyProposals(let count, let limit): "\(count) protocols for one stream are too many: at most \(limit) can be proposed"
         case .cancelled: "the task was cancelled, and the stream reset"
         case .streamClosed: "this side has ended the stream"
         case .keyFile(let path, let error): "the key file '\(path)' cannot be used: \(error)"
@@ -146,19 +148,6 @@ extension HostError: CustomStringConvertible {
             "others may read the key file '\(path)' (its mode is \(String(mode, radix: 8))): run chmod 600 on it"
         case .key(let error): "\(error)"
         case .security(let error): "\(error)"
-        default: farEndDescription
-        }
-    }
-
-    private static func unsupported(_ address: Multiaddr) -> String {
-        let usable = "use /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH"
-        let layers = address.withoutPeerID.components.drop { if case .tcp = $0 { false } else { true } }.dropFirst()
-        guard let layer = layers.first else { return "'\(address)' is not an address to listen on or dial; \(usable)" }
-        return "'\(address)' is not an address to listen on or dial: \(layer) over TCP is not spoken here; \(usable)"
-    }
-
-    private var farEndDescription: String {
-        switch self {
         case .channel(let error): "\(error)"
         case .upgrade(let error): "\(error)"
         case .wrongPeer(let expected, let actual): "the far end is \(actual), not \(expected)"
@@ -174,8 +163,14 @@ extension HostError: CustomStringConvertible {
         case .identifyOfAnotherPeer(let claimed, let actual): "the far end is \(actual) and describes itself as \(claimed)"
         case .wrongPong: "the far end answered a ping with other bytes"
         case .timedOut(let nanoseconds): "no answer within \(Self.seconds(nanoseconds))"
-        default: ""
         }
+    }
+
+    private static func unsupported(_ address: Multiaddr) -> String {
+        let usable = "use /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH"
+        let layers = address.withoutPeerID.components.drop { if case .tcp = $0 { false } else { true } }.dropFirst()
+        guard let layer = layers.first else { return "'\(address)' is not an address to listen on or dial; \(usable)" }
+        return "'\(address)' is not an address to listen on or dial: \(layer) over TCP is not spoken here; \(usable)"
     }
 
     private static func seconds(_ nanoseconds: UInt64) -> String { "\(Double(nanoseconds / 1_000_000) / 1000) s" }

@@ -49,16 +49,13 @@ final class HostLoop {
     var services: ServiceTable {
         if let kept = servicesKept, kept.version == host.registrationVersion.load(ordering: .acquiring) { return kept.table }
         let (version, registrations) = host.registrationsNow
-        do {
-            let table = try ServiceTable(registrations, limits: limits.negotiation)
-            servicesKept = (version, table)
-            return table
-        } catch {
-            preconditionFailure("too many protocols are handled: \(error)")
-        }
+        let table = ServiceTable(registrations, limits: limits.negotiation)
+        servicesKept = (version, table)
+        return table
     }
 
-    func proposals(_ ids: [ProtocolID]) -> ProtocolProposals {
+    func proposals(_ ids: [ProtocolID]) throws(HostError) -> ProtocolProposals {
+        guard ids.count <= limits.negotiation.proposalsMax else { throw .tooManyProposals(ids.count, limit: limits.negotiation.proposalsMax) }
         if let kept = proposalsKept[ids] { return kept }
         if proposalsKept.count >= Self.proposalsKeptMax { proposalsKept.removeAll() }
         let made = ProtocolProposals(ids, limits: limits.negotiation)

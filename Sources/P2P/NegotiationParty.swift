@@ -14,8 +14,8 @@ struct NegotiationParty {
     struct Step {
         let consumedBytes: Int
         let reply: Slice?
-        /// Which of the protocols both speak from here on.
-        let agreed: Int?
+        /// Which of the protocols both speak from here on, and its ID.
+        let agreed: (index: Int, id: ProtocolID)?
         /// Whether more bytes are needed to go on.
         let isIncomplete: Bool
     }
@@ -31,6 +31,9 @@ struct NegotiationParty {
         case .listener(let listener): Traffic(sent: listener.sentBytes, received: listener.receivedBytes)
         }
     }
+
+    /// Whether data of the protocol may be sent before anything is agreed on.
+    var isSettled: Bool { if case .dialer(let dialer) = machine { dialer.isSettled } else { false } }
 
     /// What the dialler says first.
     mutating func start() -> Slice? {
@@ -65,11 +68,11 @@ struct NegotiationParty {
 }
 
 extension NegotiationDialer.Event {
-    fileprivate var agreed: Int? { if case .agreed(let index, _) = self { index } else { nil } }
+    fileprivate var agreed: (index: Int, id: ProtocolID)? { if case .agreed(let index, let id) = self { (index, id) } else { nil } }
 }
 
 extension NegotiationListener.Event {
-    fileprivate var agreed: Int? { if case .agreed(let index, _) = self { index } else { nil } }
+    fileprivate var agreed: (index: Int, id: ProtocolID)? { if case .agreed(let index, let id) = self { (index, id) } else { nil } }
 }
 
 /// One list of protocols for both roles, written out once for an event loop.
@@ -79,11 +82,7 @@ final class ProtocolChoice {
 
     init(_ ids: [ProtocolID]) {
         proposals = ProtocolProposals(ids)
-        do {
-            table = try ProtocolTable(ids.map { .exact($0) })
-        } catch {
-            preconditionFailure("a handful of protocols make a short list: \(error)")
-        }
+        table = ProtocolTable(ids.map { .exact($0) })
     }
 
     func dialer(_ settling: NegotiationDialer.Settling = .whenConfirmed) -> NegotiationParty {

@@ -14,7 +14,7 @@ import Negotiation
 /// With a single proposal the handler starts at once, and what it sends goes out behind the proposal without waiting (`NegotiationDialer.Settling.atOnce`);
 /// the answer is looked at when it comes, ahead of any other byte.
 ///
-/// Invariant: while a machine is there no received byte has gone to the handler, and none that the machine left was dropped; the handler hears nothing before
+/// Invariant: while `negotiation` is there no received byte has gone to the handler, and none that it left was dropped; the handler hears nothing before
 /// ``StreamProtocolHandler/streamStarted(_:)`` and nothing after ``StreamProtocolHandler/streamEnded(_:_:)``. All on the loop.
 public final class RoutedStream {
     public let connection: Connection
@@ -26,8 +26,7 @@ public final class RoutedStream {
     public let peer: PeerConnection
     /// What is spoken; meaningful once the handler has started.
     public private(set) var protocolID: ProtocolID?
-    private var listener: NegotiationListener?
-    private var dialer: NegotiationDialer?
+    private var negotiation: NegotiationParty?
     private var services: ServiceTable?
     private var handler: (any StreamProtocolHandler)?
     private var hasStarted = false
@@ -45,7 +44,7 @@ public final class RoutedStream {
         peer = router.peer
         direction = .inbound
         self.services = services
-        listener = NegotiationListener(services.protocols)
+        negotiation = NegotiationParty(NegotiationListener(services.protocols))
     }
 
     /// A stream that this end opened.
@@ -56,17 +55,17 @@ public final class RoutedStream {
         peer = router.peer
         direction = .outbound
         self.handler = handler
-        dialer = NegotiationDialer(proposals, settling: proposals.ids.count == 1 ? .atOnce : .whenConfirmed)
+        negotiation = NegotiationParty(NegotiationDialer(proposals, settling: proposals.ids.count == 1 ? .atOnce : .whenConfirmed))
         if proposals.ids.count == 1 { protocolID = proposals.ids[0] }
     }
 
-    var isNegotiating: Bool { (listener != nil || dialer != nil) && !isEnded }
+    private var isNegotiating: Bool { negotiation != nil && !isEnded }
 
     /// Sends the proposal, and starts the handler if it need not wait.
     func propose() {
-        guard let flight = dialer?.start() else { return }
+        guard let flight = negotiation?.start() else { return }
         transmit(flight)
-        if dialer?.isSettled == true { started() }
+        if negotiation?.isSettled == true { started() }
     }
 
     // MARK: Calls of the handler
@@ -121,49 +120,22 @@ public final class RoutedStream {
         return taken + handler.streamReceived(self, block, offset..<range.upperBound)
     }
 
-    /// Feeds the machine until it agrees or has taken everything.
+    /// Feeds the negotiation until it agrees or has taken everything.
     private func negotiate(_ block: Block, _ offset: inout Int, upTo end: Int) throws(NegotiationError) {
-        while offset < end, isNegotiating {
-            let bytes = block.bytes(offset..<end)
-            if listener != nil {
-                try answer(bytes, &offset)
-            } else {
-                try confirm(bytes, &offset)
-            }
+        while offset < end, !isEnded, var party = negotiation.take() {
+            let before = party.bytes.received
+            defer { router?.negotiationBytes.received &+= party.bytes.received &- before }
+            let step = try party.receive(block.bytes(offset..<end))
+            offset += step.consumedBytes
+            if let reply = step.reply { transmit(reply) }
+            if let agreed = step.agreed { agree(agreed) } else { negotiation = party }
         }
     }
 
-    private func answer(_ bytes: RawSpan, _ offset: inout Int) throws(NegotiationError) {
-        guard var machine = listener.take() else { return }
-        let before = machine.receivedBytes
-        defer { router?.negotiationBytes.received &+= machine.receivedBytes &- before }
-        let step = try machine.receive(bytes)
-        offset += step.consumedBytes
-        if let reply = step.reply { transmit(reply) }
-        guard case .agreed(let index, let id) = step.event, let services else {
-            listener = machine
-            return
-        }
-        self.services = nil
-        protocolID = id
+    private func agree(_ agreed: (index: Int, id: ProtocolID)) {
+        protocolID = agreed.id
         router?.negotiated(self)
-        handler = router?.makeHandler(services.services[index], for: self)
-        started()
-    }
-
-    private func confirm(_ bytes: RawSpan, _ offset: inout Int) throws(NegotiationError) {
-        guard var machine = dialer.take() else { return }
-        let before = machine.receivedBytes
-        defer { router?.negotiationBytes.received &+= machine.receivedBytes &- before }
-        let step = try machine.receive(bytes)
-        offset += step.consumedBytes
-        if let reply = step.reply { transmit(reply) }
-        guard case .agreed(_, let id) = step.event else {
-            dialer = machine
-            return
-        }
-        protocolID = id
-        router?.negotiated(self)
+        if let services = services.take() { handler = router?.makeHandler(services.services[agreed.index], for: self) }
         if !hasStarted { started() }
     }
 
@@ -181,8 +153,7 @@ public final class RoutedStream {
 
     func finished() {
         hasReceivedEnd = true
-        if listener != nil, let error = listener?.receiveEnd() { return reset(.failed(.negotiation(error))) }
-        if dialer != nil, let error = dialer?.receiveEnd() { return reset(.failed(.negotiation(error))) }
+        if let error = negotiation?.receiveEnd() { return reset(.failed(.negotiation(error))) }
         handler?.streamFinished(self)
     }
 
@@ -194,8 +165,7 @@ public final class RoutedStream {
         isEnded = true
         let handler = self.handler
         self.handler = nil
-        listener = nil
-        dialer = nil
+        negotiation = nil
         services = nil
         router?.forget(self)
         router = nil

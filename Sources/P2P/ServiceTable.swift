@@ -35,8 +35,8 @@ final class ServiceTable {
     let protocols: ProtocolTable
     let services: [StreamService]
 
-    init(_ registrations: [Registration], limits: NegotiationLimits) throws(NegotiationError) {
-        protocols = try ProtocolTable(registrations.map(\.match.entry), limits: limits)
+    init(_ registrations: [Registration], limits: NegotiationLimits) {
+        protocols = ProtocolTable(registrations.map(\.match.entry), limits: limits)
         services = registrations.map(\.service)
     }
 }

@@ -76,7 +76,7 @@ final class StreamRouter: StreamHandler {
     /// Opens a stream, now or when the far end has acknowledged others. The handler hears the rest, a failure included.
     func open(_ ids: [ProtocolID], _ handler: any StreamProtocolHandler) throws(HostError) {
         try checkOpen()
-        let proposals = hostLoop.proposals(ids)
+        let proposals = try hostLoop.proposals(ids)
         guard waitingOpens.isEmpty else { return try wait(proposals, handler) }
         do {
             try openNow(proposals, handler)
@@ -179,7 +179,7 @@ final class StreamRouter: StreamHandler {
         streams[index] = nil
         streamCount -= 1
         negotiated(stream)
-        if stream.isStarted { hostLoop.note(.streamClosed(peer, stream.protocolID, stream.direction)) }
+        if stream.isStarted, let id = stream.protocolID { hostLoop.note(.streamClosed(peer, id, stream.direction)) }
         if closing != nil, streamCount == 0 { connection.close() }
     }
 
@@ -198,7 +198,7 @@ final class StreamRouter: StreamHandler {
 
     /// The handler of `stream` is about to start.
     func started(_ stream: RoutedStream) {
-        hostLoop.note(.streamOpened(peer, stream.protocolID, stream.direction))
+        if let id = stream.protocolID { hostLoop.note(.streamOpened(peer, id, stream.direction)) }
     }
 
     private func timerFired() {

@@ -110,7 +110,7 @@ public final class Upgrade {
             let step = try party.receive(bytes)
             report.securityNegotiation = party.bytes
             if let reply = step.reply { write(reply) }
-            if let index = step.agreed {
+            if let index = step.agreed?.index {
                 mark(.securityAgreed)
                 state = .handshaking
                 if secure == nil { _ = startHandshake(upgrader.configuration.security[index]) }
@@ -199,7 +199,7 @@ public final class Upgrade {
                     hasWritten = true
                     secured?.write(reply)
                 }
-                if let index = step.agreed {
+                if let index = step.agreed?.index {
                     secured?.release(Slice(block, offset..<range.upperBound))
                     return succeed(upgrader.configuration.muxers[index])
                 }

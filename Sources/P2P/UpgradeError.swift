@@ -24,7 +24,7 @@ public enum UpgradeError: Error, Equatable, Sendable {
 
     public var origin: Origin {
         switch self {
-        case .securityNegotiation(let error), .muxerNegotiation(let error): error.origin == .local ? .local : .remote
+        case .securityNegotiation, .muxerNegotiation: .remote
         case .handshake(_, let error): error.origin == .local ? .local : .remote
         case .ended, .timedOut: .remote
         case .channel(let error, _):

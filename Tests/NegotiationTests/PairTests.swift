@@ -29,15 +29,6 @@ import Testing
 
     @Test(arguments: Array(1...60) + [Int.max]) func everyChunk(byteCount: Int) {
         Self.run(dialer("/a/1", "/b/1", "/c/1"), listener("/c/1", "/b/1"), agreeing: "/b/1") { byteCount }
-        Self.run(dialer("/c/1", opening: .list), listener("/b/1", "/c/1"), agreeing: "/c/1") { byteCount }
-    }
-
-    @Test func bothGreetAtOnce() {
-        for byteCount in [1, 3, 20, Int.max] {
-            let listening = listener("/a")
-            listening.greet()
-            Self.run(dialer("/a"), listening, agreeing: "/a") { byteCount }
-        }
     }
 
     /// Header, proposal and data in one flight, cut at every place.
@@ -78,10 +69,8 @@ import Testing
             let ids = try (0..<12).map { try ProtocolID("/" + String(repeating: "p", count: random.oneIn(5) ? random.int(100...900) : 4) + "/\($0)") }
             let proposed = Array(ids.shuffled(using: &random).prefix(random.int(1...6)))
             let spoken = Array(ids.shuffled(using: &random).prefix(random.int(0...6)))
-            let opening: NegotiationDialer.Opening = random.oneIn(3) ? .list : .proposal
-            let dialing = NegotiationEnd(dialer: NegotiationDialer(ProtocolProposals(proposed), opening: opening))
-            let listening = NegotiationEnd(listener: NegotiationListener(try ProtocolTable(spoken.map { .exact($0) })))
-            if random.oneIn(3) { listening.greet() }
+            let dialing = NegotiationEnd(dialer: NegotiationDialer(ProtocolProposals(proposed)))
+            let listening = NegotiationEnd(listener: NegotiationListener(ProtocolTable(spoken.map { .exact($0) })))
             let width = random.size(upTo: 2000) + 1
             guard let common = proposed.first(where: spoken.contains) else {
                 connect(dialing, listening) { random.int(1...width) }
@@ -89,7 +78,6 @@ import Testing
                 continue
             }
             Self.run(dialing, listening, agreeing: "\(common)", chunk: { random.int(1...width) }, "seed \(seed)")
-            if opening == .list { #expect(dialing.log.first == "listed \(spoken.map(\.description).joined(separator: " "))", "seed \(seed)") }
         }
     }
 }

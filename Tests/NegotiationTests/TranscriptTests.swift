@@ -40,17 +40,6 @@ import Testing
         }
     }
 
-    @Test func listenerGreetsFirst() {
-        Self.everySplit(of: Wire.header + Wire.message("/a")) { reads in
-            let end = listener("/a")
-            end.greet()
-            #expect(end.sent == Wire.header)
-            for read in reads { end.receive(read) }
-            #expect(end.sent == Wire.header + Wire.message("/a"))
-            #expect(end.violations == [])
-        }
-    }
-
     /// A dialer may wait for the header before it proposes anything.
     @Test func aHeaderAloneIsAnswered() {
         let end = listener("/a")
@@ -86,35 +75,10 @@ import Testing
         }
     }
 
-    @Test func dialerAsksForTheList() {
-        let list: [UInt8] = [14] + Wire.message("/a") + Wire.message("old") + Wire.message("/c") + [0x0A]
-        Self.everySplit(of: Wire.header + list + Wire.message("/c")) { reads in
-            let end = dialer("/c", opening: .list)
-            #expect(end.sent == Wire.header + Wire.ls)
-            for read in reads { end.receive(read) }
-            // IDs that nobody here could propose are left out.
-            #expect(end.log == ["listed /a /c", "agreed 0 /c"])
-            #expect(end.sent == Wire.header + Wire.ls + Wire.message("/c"))
-            #expect(end.violations == [])
-        }
-    }
-
-    /// go-libp2p gave up `ls` and knows no protocol of that name.
-    @Test func theListMayBeRefused() {
-        let end = dialer("/c", opening: .list)
-        end.receive(Wire.header + Wire.na)
-        #expect(end.log == ["listed nothing"])
-        end.receive(Wire.message("/c"))
-        #expect(end.outcome == .agreed("/c"))
-    }
-
     @Test func aListMayBeEmpty() {
-        let end = dialer("/c", opening: .list)
-        end.receive(Wire.header + [1, 0x0A])
-        #expect(end.log == ["listed "])
-        let other = listener()
-        other.receive(Wire.header + Wire.ls)
-        #expect(other.sent == Wire.header + [1, 0x0A])
+        let end = listener()
+        end.receive(Wire.header + Wire.ls)
+        #expect(end.sent == Wire.header + [1, 0x0A])
     }
 
     @Test func settlingAtOnce() {
@@ -135,17 +99,17 @@ import Testing
         #expect(!end.isSettled)
     }
 
-    @Test func predicatesTakeTheirTurn() throws {
+    @Test func predicatesTakeTheirTurn() {
         let entries: [ProtocolTable.Entry] = [
             .matching(listed: "/v/1", { $0.description.hasPrefix("/v/") }), .exact("/v/2"), .exact("/w"), .matching(listed: "/any", { _ in true }),
         ]
         for (proposal, index) in [("/v/2", 0), ("/v/9", 0), ("/w", 2), ("/w2", 3)] {
-            let end = NegotiationEnd(listener: NegotiationListener(try ProtocolTable(entries)))
+            let end = NegotiationEnd(listener: NegotiationListener(ProtocolTable(entries)))
             end.receive(Wire.header + Wire.message(proposal))
             #expect(end.log == ["agreed \(index) \(proposal)"])
             #expect(end.sent == Wire.header + Wire.message(proposal))
         }
-        let end = NegotiationEnd(listener: NegotiationListener(try ProtocolTable(entries)))
+        let end = NegotiationEnd(listener: NegotiationListener(ProtocolTable(entries)))
         end.receive(Wire.header)
         // What is no ID is nobody's, whatever predicates say.
         end.receive(Wire.message("w") + Wire.message(""))

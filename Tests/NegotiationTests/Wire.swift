@@ -15,14 +15,14 @@ enum Wire {
     static func message(_ text: String) -> [UInt8] { [UInt8(text.utf8.count + 1)] + Array(text.utf8) + [0x0A] }
 }
 
-func table(_ ids: ProtocolID...) -> ProtocolTable { try! ProtocolTable(ids.map { .exact($0) }) }
+func table(_ ids: ProtocolID...) -> ProtocolTable { ProtocolTable(ids.map { .exact($0) }) }
 
-func dialer(_ ids: ProtocolID..., settling: NegotiationDialer.Settling = .whenConfirmed, opening: NegotiationDialer.Opening = .proposal) -> NegotiationEnd {
-    NegotiationEnd(dialer: NegotiationDialer(ProtocolProposals(ids), settling: settling, opening: opening))
+func dialer(_ ids: ProtocolID..., settling: NegotiationDialer.Settling = .whenConfirmed) -> NegotiationEnd {
+    NegotiationEnd(dialer: NegotiationDialer(ProtocolProposals(ids), settling: settling))
 }
 
 func listener(_ ids: ProtocolID...) -> NegotiationEnd {
-    NegotiationEnd(listener: NegotiationListener(try! ProtocolTable(ids.map { .exact($0) })))
+    NegotiationEnd(listener: NegotiationListener(ProtocolTable(ids.map { .exact($0) })))
 }
 
 /// Carries bytes between two ends, `chunk` at a time, until both are silent.

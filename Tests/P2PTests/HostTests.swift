@@ -109,6 +109,24 @@ import TestSupport
         }
     }
 
+    /// A host may speak more protocols than a list may name; a stream may not propose more than a negotiation may take.
+    @Test func manyProtocolsAreSpoken() async throws {
+        try await withHosts { client, server, address in
+            let ids = try (0..<2000).map { try ProtocolID("/of/many/\($0)") }
+            for id in ids { server.handle(id, Echo.service) }
+            let connection = try await client.connect(to: address)
+            let stream = try await connection.openStream(ids[1999])
+            try await stream.write([1, 2])
+            #expect(try await stream.read(exactly: 2) == [1, 2])
+            stream.reset()
+            let error = await hostError { try await connection.openStream(Array(ids.prefix(65))) }
+            guard case .tooManyProposals(65, limit: 64)? = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+        }
+    }
+
     /// What the far end said to its end is read, although the connection has ended since.
     @Test func finishedBytesOutliveTheConnection() async throws {
         try await withHosts { client, server, address in

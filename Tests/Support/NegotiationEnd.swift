@@ -37,14 +37,6 @@ public final class NegotiationEnd {
 
     public init(listener: NegotiationListener) { machine = .listener(listener) }
 
-    /// Sends the listener's header ahead of everything.
-    public func greet() {
-        guard case .listener(var listener) = machine else { return }
-        let reply = listener.greet()
-        machine = .listener(listener)
-        take(reply)
-    }
-
     /// Sends data of the protocol agreed on.
     public func send(_ bytes: [UInt8]) { sent += bytes }
 
@@ -94,7 +86,7 @@ public final class NegotiationEnd {
             case .dialer(var dialer):
                 defer { machine = .dialer(dialer) }
                 let step = try dialer.receive(bytes.rawSpan)
-                return handle(step.consumedBytes, of: bytes.count, step.reply, dialerEvent(step.event, &dialer))
+                return handle(step.consumedBytes, of: bytes.count, step.reply, dialerEvent(step.event))
             case .listener(var listener):
                 defer { machine = .listener(listener) }
                 let step = try listener.receive(bytes.rawSpan)
@@ -115,13 +107,10 @@ public final class NegotiationEnd {
     }
 
     /// Notes the event; says whether it asks for more bytes.
-    private func dialerEvent(_ event: NegotiationDialer.Event, _ dialer: inout NegotiationDialer) -> Bool {
+    private func dialerEvent(_ event: NegotiationDialer.Event) -> Bool {
         switch event {
         case .incomplete: return true
         case .refused(let id): log.append("refused \(id)")
-        case .listed(let ids):
-            log.append("listed \(ids.map { $0.map(\.description).joined(separator: " ") } ?? "nothing")")
-            take(dialer.propose())
         case .agreed(let index, let id): agree(index, "\(id)")
         }
         return false

@@ -106,6 +106,8 @@ extension Host {
 
     func identified(_ connection: PeerConnection, _ identification: Identification) {
         connection.identification = identification
+        // What has ended is not told of any more: its end was the last event.
+        guard isLive(connection) else { return }
         events.tell(.identified(connection, identification))
     }
 
