@@ -93,7 +93,10 @@ import TestSupport
             try await client.connect(to: address)
             _ = await next(events) { if case .identified = $0 { true } else { nil } }
             server.handle("/new/1.0.0") { _ in }
-            #expect(await next(events) { if case .streamClosed(_, Identify.pushProtocolID, .outbound) = $0 { true } else { nil } } == true)
+            let isClosed = await next(events) { event -> Bool? in
+                if case .streamClosed(_, Identify.pushProtocolID, .outbound) = event { true } else { nil }
+            }
+            #expect(isClosed == true)
         }
     }
 
