@@ -2,8 +2,8 @@ import Glibc
 
 /// The machine's network interfaces.
 public enum NetworkInterfaces {
-    /// The addresses of the interfaces that are up, with port 0; those that other machines can reach first. IPv6 addresses that hold on one link only are left out: without
-    /// the name of the interface at the other end they lead nowhere.
+    /// The addresses of the interfaces that are up, with port 0; those that other machines can reach first. IPv6 addresses that hold on one link only
+    /// are left out: without the name of the interface at the other end they lead nowhere.
     ///
     /// - Throws: the call that failed.
     public static func addresses() throws(Errno) -> [SocketAddress] {

@@ -35,8 +35,8 @@ extension StreamHandler {
 
 /// How a connection ended.
 public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
-    /// Both sides said they were done; or the far end is gone without a word, by a reset or without TLS's farewell, and no stream was open: then nothing is lost, and
-    /// several implementations end every connection like this.
+    /// Both sides said they were done; or the far end is gone without a word, by a reset or without TLS's farewell, and no stream was open: then nothing
+    /// is lost, and several implementations end every connection like this.
     case orderly
     /// The far end stopped sending, or was gone, while streams were open.
     case remoteClosed(openStreams: Int)

@@ -179,8 +179,8 @@ public final class Host: Sendable {
         return bound
     }
 
-    /// Where others reach this host, with its ID where the form allows: what is listened on, and for a listener on all interfaces the address of each, those first that
-    /// other machines can reach.
+    /// Where others reach this host, with its ID where the form allows: what is listened on, and for a listener on all interfaces the address of each,
+    /// those first that other machines can reach.
     public var addresses: [Multiaddr] { state.withLock { $0.listeners.map(\.address) }.flatMap(\.reachable).map(named) }
 
     /// A path is the last that an address can hold, so that of a Unix socket stays without the ID.
@@ -285,7 +285,8 @@ public final class Host: Sendable {
 
     // MARK: Events
 
-    /// What happens from now on. Each call makes a sequence of its own, which ends when the host has closed, at once for a host that has; one that is not read keeps the newest 4,096 events.
+    /// What happens from now on. Each call makes a sequence of its own, which ends when the host has closed, at once for a host that has; one that is not read keeps
+    /// the newest 4,096 events.
     public func makeEvents() -> AsyncStream<HostEvent> { events.subscribe() }
 
     // MARK: What the loops tell

@@ -77,16 +77,16 @@ public enum HostError: Error, Sendable {
     public var origin: Origin {
         switch self {
         case .unsupportedAddress, .pathTooLong, .memoryAddressInUse, .noMemoryListener, .notConnected, .cannotDialSelf, .hostClosed, .connectionClosing,
-            .tooManyConnections, .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .tooManyProposals, .cancelled, .streamClosed, .malformedKey, .keyFileNotPrivate, .key,
-            .security:
+            .tooManyConnections, .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .tooManyProposals, .cancelled, .streamClosed, .malformedKey,
+            .keyFileNotPrivate, .key, .security:
             .local
         case .keyFile: .kernel
         case .channel(let error): Origin(error.origin)
         case .upgrade(let error): Origin(error.origin)
         case .muxer(let error): error.origin == .local ? .local : .remote
         case .connectionEnded(let end): Origin(end)
-        case .wrongPeer, .negotiation, .negotiationTimedOut, .streamReset, .streamEndedEarly, .streamTooLong, .identifyTooLarge, .malformedIdentify, .identifyOfAnotherPeer, .wrongPong,
-            .timedOut:
+        case .wrongPeer, .negotiation, .negotiationTimedOut, .streamReset, .streamEndedEarly, .streamTooLong, .identifyTooLarge, .malformedIdentify,
+            .identifyOfAnotherPeer, .wrongPong, .timedOut:
             .remote
         }
     }

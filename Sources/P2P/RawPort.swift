@@ -70,7 +70,8 @@ final class RawPort: ChannelHandler {
     private var isClosed = false
     private var lingerTimer: LoopTimer?
     private var user: (any RawPortUser)?
-    /// Whoever owns the gather of a pending pass, however the connection ends: the kernel may still read it. The channel lets go of the port when it no longer does.
+    /// Whoever owns the gather of a pending pass, however the connection ends: the kernel may still read it. The channel lets go of the port when it no
+    /// longer does.
     private var passingOwner: AnyObject?
 
     init(_ raw: any Channel, loop: EventLoop) {
@@ -131,7 +132,8 @@ final class RawPort: ChannelHandler {
         }
     }
 
-    /// Offers the gather of `owner` as it is, and keeps the owner as long as the kernel may read it. What is said of ``Channel/send(_:)`` holds; only while ``isReady``.
+    /// Offers the gather of `owner` as it is, and keeps the owner as long as the kernel may read it. What is said of ``Channel/send(_:)`` holds; only
+    /// while ``isReady``.
     func pass(_ gather: inout Gather, owner: AnyObject?) -> SendOutcome {
         precondition(isReady, "what was written before goes first")
         flush()

@@ -33,16 +33,26 @@ extension SocketAddress {
     }
 }
 
+extension SocketAddress {
+    /// What a listener on every interface is bound to.
+    fileprivate var isAllInterfaces: Bool {
+        switch self {
+        case .ip4(0, _), .ip6(0, 0, _, _): true
+        case .ip4, .ip6, .unix: false
+        }
+    }
+}
+
 extension Multiaddr {
     /// The address itself; for one that stands for all interfaces, those of the interfaces. Where the kernel does not tell them it stays as it is.
     var reachable: [Multiaddr] {
-        guard let target = try? SocketAddress(self), let interfaces = try? NetworkInterfaces.addresses() else { return [self] }
-        let found: [SocketAddress]
-        switch target {
-        case .ip4(0, let port): found = interfaces.compactMap { if case .ip4(let host, _) = $0 { .ip4(host, port: port) } else { nil } }
-        case .ip6(0, 0, _, let port):
-            found = interfaces.compactMap { if case .ip6(let high, let low, let scope, _) = $0 { .ip6(high: high, low: low, scope: scope, port: port) } else { nil } }
-        default: return [self]
+        guard let target = try? SocketAddress(self), target.isAllInterfaces, let interfaces = try? NetworkInterfaces.addresses() else { return [self] }
+        let found = interfaces.compactMap { interface -> SocketAddress? in
+            switch (target, interface) {
+            case (.ip4(_, let port), .ip4(let host, _)): .ip4(host, port: port)
+            case (.ip6(_, _, _, let port), .ip6(let high, let low, let scope, _)): .ip6(high: high, low: low, scope: scope, port: port)
+            default: nil
+            }
         }
         return found.isEmpty ? [self] : found.map { Multiaddr($0) }
     }

@@ -31,9 +31,9 @@ import TestSupport
     }
 
     /// Opens as many streams as `count` says at once, and returns those who wait for them.
-    private static func open(_ count: Int, _ id: ProtocolID, on connection: PeerConnection, each change: @escaping @Sendable (Int, LoopBound<Opener>) -> Void = { _, _ in })
-        async -> LoopBound<[Opener]>
-    {
+    private static func open(
+        _ count: Int, _ id: ProtocolID, on connection: PeerConnection, each change: @escaping @Sendable (Int, LoopBound<Opener>) -> Void = { _, _ in }
+    ) async -> LoopBound<[Opener]> {
         await connection.loop.perform {
             let openers = (0..<count).map { _ in Opener() }
             for (index, opener) in openers.enumerated() {
