@@ -9,7 +9,7 @@ import Testing
 import TestSupport
 
 /// What becomes of what is under way when a connection or its host closes, and of opens that must wait.
-@Suite struct HostClosingTests {
+@Suite(.timeLimit(.minutes(5))) struct HostClosingTests {
     // MARK: Opens that wait
 
     /// Writes down what it is told of one open.
@@ -44,8 +44,11 @@ import TestSupport
         }
     }
 
-    private static func waitUntil(_ loop: EventLoop, _ condition: @escaping @Sendable () -> Bool) async {
-        while await !loop.perform(condition) { await Task.yield() }
+    private static func waitUntil(_ loop: EventLoop, _ condition: @escaping @Sendable () -> Bool) async throws {
+        while await !loop.perform(condition) {
+            try Task.checkCancellation()
+            await Task.yield()
+        }
     }
 
     /// The first open that had to wait closes the connection from inside its start: it stays started, and those behind it hear that the connection is being closed.
@@ -57,7 +60,7 @@ import TestSupport
                 guard index == 256 else { return }
                 opener.value.onStarted = { connection.close() }
             }
-            await Self.waitUntil(connection.loop) { openers.value.allSatisfy { $0.stream != nil || $0.failure != nil } }
+            try await Self.waitUntil(connection.loop) { openers.value.allSatisfy { $0.stream != nil || $0.failure != nil } }
             let (both, closing) = await connection.loop.perform {
                 (
                     openers.value.count { $0.stream != nil && $0.failure != nil },
@@ -75,7 +78,7 @@ import TestSupport
             server.handle("/hold/1.0.0") { stream in for try await _ in stream {} }
             let connection = try await client.connect(to: address)
             let openers = await Self.open(300, "/hold/1.0.0", on: connection)
-            await Self.waitUntil(connection.loop) { openers.value.allSatisfy { $0.stream != nil || $0.failure != nil } }
+            try await Self.waitUntil(connection.loop) { openers.value.allSatisfy { $0.stream != nil || $0.failure != nil } }
             let (started, refused) = await connection.loop.perform {
                 (
                     openers.value.count { $0.stream != nil },
@@ -105,7 +108,7 @@ import TestSupport
         try await withHosts(client: { $0.limits.negotiationNanoseconds = 50_000_000 }) { client, _, _ in
             let connection = try await client.connect(to: address)
             let openers = await Self.open(257, Echo.protocolID, on: connection)
-            await Self.waitUntil(connection.loop) { openers.value[256].failure != nil }
+            try await Self.waitUntil(connection.loop) { openers.value[256].failure != nil }
             let failure = await connection.loop.perform { openers.value[256].failure }
             guard case .timedOut(afterNanoseconds: 50_000_000)? = failure else {
                 Issue.record("\(String(describing: failure))")
@@ -238,7 +241,12 @@ import TestSupport
             return { self.givenUp.wrappingAdd(1, ordering: .relaxed) }
         }
 
-        func waitUntilDialled() async { while dials.withLock({ $0.isEmpty }) { await Task.yield() } }
+        func waitUntilDialled() async throws {
+            while dials.withLock({ $0.isEmpty }) {
+                try Task.checkCancellation()
+                await Task.yield()
+            }
+        }
 
         func fail(_ error: HostError) async {
             guard let dial = dials.withLock({ $0.popLast() }) else { return }
@@ -253,7 +261,7 @@ import TestSupport
             let dials = (0..<3).map { number in
                 Task.immediate { await hostError { try await client.connect(to: Nowhere.address, expecting: number == 2 ? nil : server.peerID) } }
             }
-            await nowhere.waitUntilDialled()
+            try await nowhere.waitUntilDialled()
             await client.close()
             for dial in dials {
                 guard case .hostClosed? = await dial.value else {
@@ -298,7 +306,7 @@ import TestSupport
         let nowhere = Nowhere()
         try await withHosts(client: { $0.transports = [nowhere] + $0.transports }) { client, server, address in
             let first = Task.immediate { await hostError { try await client.connect(to: Nowhere.address, expecting: server.peerID) } }
-            await nowhere.waitUntilDialled()
+            try await nowhere.waitUntilDialled()
             let same = Task.immediate { await hostError { try await client.connect(to: Nowhere.address, expecting: server.peerID) } }
             let other = Task.immediate { try await client.connect(to: address) }
             await nowhere.fail(.channel(.refused))

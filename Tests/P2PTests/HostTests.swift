@@ -135,14 +135,14 @@ import TestSupport
                 _ = try await stream.read()
                 try await stream.write("all of it")
                 try await stream.finish()
-                await said.open()
+                said.open()
                 for try await _ in stream {}
             }
             let events = client.makeEvents()
             let connection = try await client.connect(to: address)
             let stream = try await connection.openStream("/say/1.0.0")
             try await stream.write([1])
-            await said.wait()
+            try await said.wait()
             // What was said has arrived when something that was said later has.
             let back = try await server.openStream(to: client.peerID, protocols: [Ping.protocolID])
             _ = try await Ping.open(on: back.connection).roundTrip()
@@ -162,7 +162,7 @@ import TestSupport
             let (ends, tell) = AsyncStream.makeStream(of: Bool.self)
             let begun = Gate()
             server.handle("/busy/1.0.0") { _ in
-                await begun.open()
+                begun.open()
                 let (never, hold) = AsyncStream.makeStream(of: Void.self)
                 // Comes to an end by cancellation only.
                 for await _ in never {}
@@ -170,7 +170,7 @@ import TestSupport
             }
             let stream = try await client.connect(to: address).openStream("/busy/1.0.0")
             try await stream.write([1])
-            await begun.wait()
+            try await begun.wait()
             stream.reset()
             #expect(await ends.first { _ in true } == true)
         }
