@@ -1,4 +1,5 @@
 import Bytes
+import Kernel
 import Muxers
 import P2P
 import Reactor
@@ -74,6 +75,37 @@ import TestSupport
         wire.wait("all of it") { server.finished.count == 2 }
         #expect(bulk != request)
         wire.act { client.connection?.abort() }
+    }
+
+    /// What is sealed for one write is bounded by the limits of the upgrade, whatever a connection hands down at once.
+    @Test(arguments: [SecurityKind.noise, .tls])
+    func sealingKeepsToTheLimits(security: SecurityKind) throws {
+        for limit in [16 << 10, 256 << 10] {
+            var made: SimulatedBackend?
+            let wire = try Wire(.simulated, plan: { ($0.bufferBytes, $0.partialSendsPercent) = (4 << 20, 0) }, backend: { made = $0 })
+            let backend = try #require(made)
+            var (ours, theirs) = (try Hosts.configuration(Hosts.alice, [security], [.mplex]), try Hosts.configuration(Hosts.bob, [security], [.mplex]))
+            (ours.connection.writeBytesMin, ours.connection.writeBytesMax) = (limit, limit)
+            (theirs.connection.writeBytesMin, theirs.connection.writeBytesMax) = (limit, limit)
+            let pair = UpgradePair(wire)
+            pair.listen(theirs)
+            pair.dial(ours)
+            pair.wait()
+            let (near, far) = (try #require(pair.near).get(), try #require(pair.far).get())
+            let (client, server) = (Peer("client"), Peer("server"))
+            wire.act {
+                client.connection = Connection(channel: near.channel, muxer: near.muxer.make(.initiator), handler: client, loop: wire.loop)
+                server.connection = Connection(channel: far.channel, muxer: far.muxer.make(.responder), handler: server, loop: wire.loop)
+                client.connection?.start()
+                server.connection?.start()
+            }
+            let before = backend.counts.send
+            _ = try wire.act { try client.open(sending: Array(repeating: [UInt8](repeating: 1, count: 64 << 10), count: 8)) }
+            wire.wait("all of it") { server.receivedByteCount == 512 << 10 }
+            let sends = Int(backend.counts.send - before)
+            #expect(limit == 16 << 10 ? sends >= 32 : sends < 32, "\(sends) sends of at most \(limit) bytes")
+            wire.act { client.connection?.abort() }
+        }
     }
 
     /// What the kernel may still read of a plaintext connection lives until it is done with it, also when the connection has failed and nobody else holds it.
