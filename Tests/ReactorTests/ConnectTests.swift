@@ -105,6 +105,32 @@ import TestSupport
         loop.finish()
     }
 
+    /// A connection that is given up is closed, and nobody hears of it.
+    @Test(arguments: BackendKind.available)
+    func cancelledConnectsAreSilent(_ kind: BackendKind) throws {
+        let loop = try kind.makeLoop()
+        let listener = try loop.become { try loop.listen(on: .loopback4(port: 0)) { $0.close() } }
+        var (told, connected) = (0, 0)
+        loop.become {
+            let attempts = (0..<10).map { _ in loop.connect(to: listener.address) { _ in told += 1 } }
+            for attempt in attempts + attempts { attempt.cancel() }
+            #expect(loop.channelCount == 0)
+        }
+        var kept: ConnectAttempt?
+        loop.become {
+            kept = loop.connect(to: listener.address) { result in
+                guard case .success(let channel) = result else { return }
+                connected += 1
+                // Over already: this takes nothing away.
+                kept?.cancel()
+                channel.close()
+            }
+        }
+        loop.wait("the one that was not given up") { connected == 1 }
+        #expect(told == 0)
+        loop.finish()
+    }
+
     /// Options are what was asked for, on both ends, as the kernel reports them.
     @Test(arguments: BackendKind.real)
     func socketOptions(_ kind: BackendKind) throws {
