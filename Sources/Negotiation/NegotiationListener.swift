@@ -1,4 +1,4 @@
-public import Bytes
+import Bytes
 public import Multiformats
 
 /// The end of a negotiation that answers proposals: multistream-select as a machine that knows no socket and no clock.

@@ -1,5 +1,5 @@
 import Reactor
-public import SecureChannels
+import SecureChannels
 
 /// Every byte that a socket under a ``SecuredChannel`` carried, by what it was for.
 public struct SocketAccounts: Equatable, Sendable {

@@ -1,4 +1,4 @@
-public import Multiformats
+import Multiformats
 public import Negotiation
 public import Reactor
 public import SecureChannels

@@ -60,7 +60,8 @@ import Testing
         let text = summary(figures)
         #expect(text.contains("the server's ledger is not available: the far end is not ours"))
         #expect(text.contains("the kernel's count is not available: unix transport"))
-        #expect(text.contains("CPU, server: not available: the far end is not ours"))
+        // What is absent for the same reason is named in one line.
+        #expect(text.contains("CPU, CPU per GiB, CPU per message, server: not available: the far end is not ours"))
         #expect(text.contains("latency     not available: bulk measures no latency"))
     }
 
