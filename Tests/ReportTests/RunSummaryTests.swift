@@ -61,7 +61,7 @@ import Testing
         #expect(text.contains("the server's ledger is not available: the far end is not ours"))
         #expect(text.contains("the kernel's count is not available: unix transport"))
         // What is absent for the same reason is named in one line.
-        #expect(text.contains("CPU, CPU per GiB, CPU per message, server: not available: the far end is not ours"))
+        #expect(text.contains("CPU, CPU per GiB, CPU per message, server: not available: the far end is not"))
         #expect(text.contains("latency     not available: bulk measures no latency"))
     }
 
