@@ -5,15 +5,19 @@ public struct ConnectStep: Codable, Sendable, Equatable {
     public let name: String
     /// How long the step took, after the one before it.
     public let latency: LatencySummary
+    /// How often in this step one side had to wait for what the other side answered, on average.
+    public let roundTrips: Double
 
-    public init(name: String, latency: LatencySummary) {
+    public init(name: String, latency: LatencySummary, roundTrips: Double) {
         self.name = name
         self.latency = latency
+        self.roundTrips = roundTrips
     }
 
     enum CodingKeys: String, CodingKey {
         case name
         case latency = "latency_ns"
+        case roundTrips = "round_trips"
     }
 }
 
@@ -22,28 +26,41 @@ public struct ConnectSteps: Codable, Sendable, Equatable {
     private struct Entry: Codable, Equatable {
         let name: String
         var histogram: LatencyHistogram
+        var roundTrips: UInt64 = 0
     }
 
     private var entries: [Entry] = []
 
     public init() {}
 
-    public mutating func record(_ name: String, nanoseconds: UInt64) {
-        histogram(name) { $0.record(nanoseconds) }
+    public mutating func record(_ name: String, nanoseconds: UInt64, roundTrips: Int) {
+        change(name) { entry in
+            entry.histogram.record(nanoseconds)
+            entry.roundTrips += UInt64(roundTrips)
+        }
     }
 
     public mutating func merge(_ other: ConnectSteps) {
-        for entry in other.entries { histogram(entry.name) { $0.merge(entry.histogram) } }
+        for theirs in other.entries {
+            change(theirs.name) { entry in
+                entry.histogram.merge(theirs.histogram)
+                entry.roundTrips += theirs.roundTrips
+            }
+        }
     }
 
     public var steps: [ConnectStep] {
-        entries.compactMap { entry in entry.histogram.summary().map { ConnectStep(name: entry.name, latency: $0) } }
+        entries.compactMap { entry in
+            entry.histogram.summary().map {
+                ConnectStep(name: entry.name, latency: $0, roundTrips: Double(entry.roundTrips) / Double($0.count))
+            }
+        }
     }
 
-    private mutating func histogram(_ name: String, _ change: (inout LatencyHistogram) -> Void) {
-        if let index = entries.firstIndex(where: { $0.name == name }) { return change(&entries[index].histogram) }
+    private mutating func change(_ name: String, _ change: (inout Entry) -> Void) {
+        if let index = entries.firstIndex(where: { $0.name == name }) { return change(&entries[index]) }
         var entry = Entry(name: name, histogram: LatencyHistogram())
-        change(&entry.histogram)
+        change(&entry)
         entries.append(entry)
     }
 }

@@ -44,14 +44,17 @@ extension ConnectSteps {
     /// A connection that has its first answer: from the dial on, without a gap.
     ///
     /// - Parameters:
-    ///   - connected: what came first, as a step's name.
+    ///   - transport: what was connected first. Only TCP waits for an answer of the far end's.
     ///   - readyAt: when it could be used, if there is no upgrade.
-    mutating func add(connected: String, dialledAt: UInt64, _ marks: [UpgradeReport.Mark], readyAt: UInt64? = nil, answeredAt: UInt64) {
+    mutating func add(
+        _ transport: ProtocolStack.Transport, dialledAt: UInt64, _ marks: [UpgradeReport.Mark], readyAt: UInt64? = nil, answeredAt: UInt64
+    ) {
         let first = marks.first?.nanoseconds ?? readyAt ?? dialledAt
-        record(connected, nanoseconds: first &- dialledAt)
+        record("\(transport.rawValue) connected", nanoseconds: first &- dialledAt, roundTrips: transport == .tcp ? 1 : 0)
         for (before, mark) in zip(marks, marks.dropFirst()) {
-            record(mark.milestone.name, nanoseconds: mark.nanoseconds &- before.nanoseconds)
+            record(
+                mark.milestone.name, nanoseconds: mark.nanoseconds &- before.nanoseconds, roundTrips: mark.roundTrips - before.roundTrips)
         }
-        record("stream opened, first answer", nanoseconds: answeredAt &- (marks.last?.nanoseconds ?? first))
+        record("stream opened, first answer", nanoseconds: answeredAt &- (marks.last?.nanoseconds ?? first), roundTrips: 1)
     }
 }

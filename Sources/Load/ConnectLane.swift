@@ -57,7 +57,7 @@ final class ConnectLane: NodeLane {
             return
         }
         if shard.recorder.isMeasuring {
-            shard.harvest.connectSteps.add(connected: "connected", dialledAt: dialledAt, report.marks, answeredAt: answeredAt)
+            shard.harvest.connectSteps.add(.tcp, dialledAt: dialledAt, report.marks, answeredAt: answeredAt)
         }
         shard.recorder.sent(bytes: NodeWorkload.pingBytes, messages: 1)
         shard.completed(startedAt: dialledAt, endedAt: answeredAt, receivedBytes: NodeWorkload.pingBytes)

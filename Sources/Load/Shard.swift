@@ -138,8 +138,7 @@ final class Shard {
     func cameUp(_ traffic: TrafficConnection, firstAnswerAt end: Nanoseconds) {
         guard recorder.isMeasuring else { return }
         harvest.connectSteps.add(
-            connected: "\(stack.transport.rawValue) connected", dialledAt: traffic.dialledAt, traffic.secured?.report.marks ?? [],
-            readyAt: traffic.readyAt, answeredAt: end)
+            stack.transport, dialledAt: traffic.dialledAt, traffic.secured?.report.marks ?? [], readyAt: traffic.readyAt, answeredAt: end)
     }
 
     private func adopt(_ upgraded: UpgradedConnection, _ traffic: TrafficConnection, _ role: MuxerRole) {

@@ -89,7 +89,7 @@ public final class Upgrade {
     }
 
     private func mark(_ milestone: UpgradeReport.Milestone, at time: UInt64? = nil) {
-        report.marks.append(UpgradeReport.Mark(milestone: milestone, nanoseconds: time ?? upgrader.loop.refreshNow()))
+        report.marks.append(UpgradeReport.Mark(milestone: milestone, nanoseconds: time ?? upgrader.loop.refreshNow(), roundTrips: report.roundTrips))
     }
 
     private func write(_ slice: Slice) {

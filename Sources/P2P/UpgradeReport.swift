@@ -46,6 +46,8 @@ public struct UpgradeReport: Equatable, Sendable {
         public let milestone: Milestone
         /// In the loop's time.
         public let nanoseconds: UInt64
+        /// ``UpgradeReport/roundTrips`` until then.
+        public let roundTrips: Int
     }
 
     /// What the channel had carried before the upgrade began.

@@ -102,10 +102,14 @@ enum ConnectTable {
         guard let steps = figures.connectSteps.value, !steps.isEmpty else { return [] }
         var table = TextTable([
             TextTable.Column("", .left), TextTable.Column("p50"), TextTable.Column("p99", importance: 2), TextTable.Column("max", importance: 1),
+            TextTable.Column("round trips"),
         ])
-        for step in steps {
-            table.add([step.name] + [step.latency.p50, step.latency.p99, step.latency.max].map { Units.format(nanoseconds: $0) })
+        func add(_ name: String, _ latency: LatencySummary, _ roundTrips: Double) {
+            let times = [latency.p50, latency.p99, latency.max].map { Units.format(nanoseconds: $0) }
+            table.add([name] + times + [roundTrips == 0 ? "" : Units.significant(roundTrips)])
         }
+        for step in steps { add(step.name, step.latency, step.roundTrips) }
+        if let all = figures.latency.value { add("all of it", all, steps.reduce(0) { $0 + $1.roundTrips }) }
         return table.lines(width: width, indent: 2)
     }
 }

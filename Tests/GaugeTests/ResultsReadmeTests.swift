@@ -76,7 +76,7 @@ import Testing
         recording.pacerLateness.record(1)
         figures.apply(recording)
         var steps = ConnectSteps()
-        steps.record("tcp connected", nanoseconds: 1)
+        steps.record("tcp connected", nanoseconds: 1, roundTrips: 1)
         figures.connectSteps = .value(steps.steps)
         return RunRecord(setup: setup, repeats: [figures], environment: Samples.environment, command: "streamgauge run tcp+yamux")
     }

@@ -73,6 +73,10 @@ import Testing
         #expect(steps.last?.name == "stream opened, first answer")
         #expect(steps.map(\.name).contains("far end authenticated") == isSecured)
         #expect(steps.allSatisfy { $0.latency.count == 100 })
+        // TCP's, the security layer's with the multiplexer agreed on in passing, and the answer's. Plaintext has no room for the multiplexer.
+        let stack = try ProtocolStack(subject)
+        let roundTrips = (stack.transport == .tcp ? 1 : 0) + (stack.security == nil ? 0 : stack.security == .plaintext ? 2 : 1) + 1
+        #expect(steps.reduce(0) { $0 + $1.roundTrips } == Double(roundTrips), "\(steps.map { ($0.name, $0.roundTrips) })")
     }
 
     @Test(arguments: stacks)

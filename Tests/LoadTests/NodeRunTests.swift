@@ -65,7 +65,7 @@ import Testing
             }
             if work.workload == .connect {
                 let steps = try #require(figures.connectSteps.value)
-                #expect(steps.first?.name == "connected" && steps.last?.name == "stream opened, first answer")
+                #expect(steps.first?.name == "tcp connected" && steps.last?.name == "stream opened, first answer")
                 #expect(steps.allSatisfy { $0.latency.count == 101 })
             }
         }
