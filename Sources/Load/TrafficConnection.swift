@@ -379,6 +379,8 @@ final class TrafficConnection: StreamHandler {
     // MARK: The end
 
     func stopTraffic() {
+        // Streams that could not be opened yet, because the far end has not acknowledged enough of the others, would carry nothing any more.
+        wanted = 0
         for reader in slowReaders { reader?.finish() }
     }
 

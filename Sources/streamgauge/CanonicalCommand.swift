@@ -62,7 +62,7 @@ struct CanonicalCommand: AsyncParsableCommand {
                     figures[index].append(one)
                     ioName = name
                 } catch {
-                    FileHandle.standardError.write(Data("streamgauge: \(entry.name): \(error)\n".utf8))
+                    StandardError.write("streamgauge: \(entry.name): \(error)\n")
                 }
             }
         }

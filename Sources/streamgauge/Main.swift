@@ -39,7 +39,7 @@ enum Exit {
     static func usage(_ error: any Error) -> ValidationError { ValidationError("\(error)") }
 
     /// Tells on standard error why something could not be done.
-    static func tell(_ error: any Error) { FileHandle.standardError.write(Data("streamgauge: \(error)\n".utf8)) }
+    static func tell(_ error: any Error) { StandardError.write("streamgauge: \(error)\n") }
 }
 
 /// The text of an option as a value; what is wrong with it is told with the option's name.
@@ -59,13 +59,53 @@ func parsed<Value>(_ option: String, ifGiven text: String?, by read: (String) th
 /// A duration, in seconds.
 func seconds(_ text: String) throws(UnitsError) -> Double { Double(try Units.duration(text)) / 1e9 }
 
-/// Prints records, and writes them to a file if there is one. Printing comes first: what was measured is not lost with the file.
+/// Prints records, and writes them to a file if there is one. The file comes first: who reads what is printed may have gone, and the process with it. What was
+/// measured is not lost with one of the two: the other is tried as well.
 func deliver(_ records: [RunRecord], _ format: OutputFormat, to file: OutputFile?, _ bytes: () throws -> [UInt8]) throws {
-    try format.write(records)
-    do {
-        try file?.write(try bytes())
-    } catch {
-        Exit.tell(error)
-        throw Exit.failed
+    var isWhole = true
+    func attempt(_ body: () throws -> Void) {
+        do {
+            try body()
+        } catch {
+            Exit.tell(error)
+            isWhole = false
+        }
+    }
+    attempt { try file?.write(try bytes()) }
+    attempt { try StandardOutput.write(try format.data(records)) }
+    if !isWhole { throw Exit.failed }
+}
+
+/// Where results go, and what other programs read.
+enum StandardOutput {
+    struct Failure: Error, CustomStringConvertible {
+        let cause: any Error
+        var description: String { "standard output cannot be written: \(cause.localizedDescription)" }
+    }
+
+    static func write(_ data: Data) throws(Failure) {
+        do {
+            try FileHandle.standardOutput.write(contentsOf: data)
+        } catch {
+            throw Failure(cause: error)
+        }
+    }
+
+    /// The same for a command that does nothing else: a failure is told, and ends it with status 2.
+    static func print(_ data: Data) throws {
+        do throws(Failure) {
+            try write(data)
+        } catch {
+            Exit.tell(error)
+            throw Exit.failed
+        }
+    }
+}
+
+/// Where people are told things.
+enum StandardError {
+    static func write(_ text: String) {
+        // Nobody is left to tell that nobody can be told.
+        try? FileHandle.standardError.write(contentsOf: Data(text.utf8))
     }
 }

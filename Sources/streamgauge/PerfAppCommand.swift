@@ -136,5 +136,5 @@ struct PerfAppCommand: AsyncParsableCommand {
             """
     }
 
-    private static func log(_ text: String) { FileHandle.standardError.write(Data("\(text)\n".utf8)) }
+    private static func log(_ text: String) { StandardError.write("\(text)\n") }
 }

@@ -122,7 +122,7 @@ struct RunCommand: AsyncParsableCommand {
         try Runner.check(scenario, target: address)
         guard (1...1000).contains(repeats) else { throw ValidationError("--repeat is \(repeats); allowed is 1 to 1000") }
         if printScenario {
-            FileHandle.standardOutput.write(try scenario.encoded() + Data("\n".utf8))
+            try StandardOutput.print(try scenario.encoded() + Data("\n".utf8))
             return
         }
         let output = try parsed("--json", ifGiven: json) { try OutputFile.prepare($0) }
@@ -242,17 +242,14 @@ struct RunCommand: AsyncParsableCommand {
 enum OutputFormat: String, ExpressibleByArgument, CaseIterable {
     case text, json, csv
 
-    func write(_ records: [RunRecord]) throws {
+    func data(_ records: [RunRecord]) throws -> Data {
         switch self {
         case .text:
             let text = records.count == 1
                 ? RunSummary.text(records[0], width: Terminal.reportWidth) : CanonicalReport.text(records, width: Terminal.reportWidth)
-            FileHandle.standardOutput.write(Data(text.utf8))
-        case .json:
-            let bytes = try records.count == 1 ? records[0].encodedJSON() : RecordEncoder.encode(records)
-            FileHandle.standardOutput.write(Data(bytes))
-        case .csv:
-            FileHandle.standardOutput.write(Data(CSVOutput.text(records).utf8))
+            return Data(text.utf8)
+        case .json: return Data(try records.count == 1 ? records[0].encodedJSON() : RecordEncoder.encode(records))
+        case .csv: return Data(CSVOutput.text(records).utf8)
         }
     }
 }

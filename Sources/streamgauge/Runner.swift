@@ -175,7 +175,7 @@ final class ProgressView: Sendable {
     init(showsIntervals: Bool) {
         let width = Terminal.width(of: .standardError)
         let live = width != nil || showsIntervals
-            ? LiveProgress(terminalWidth: width, showsIntervals: showsIntervals) { FileHandle.standardError.write(Data($0.utf8)) }
+            ? LiveProgress(terminalWidth: width, showsIntervals: showsIntervals) { StandardError.write($0) }
             : nil
         state = Mutex(State(live: live, showsIntervals: showsIntervals))
     }

@@ -17,11 +17,12 @@ struct ScenariosCommand: ParsableCommand {
             }
             return
         }
+        let file: Data
         do {
-            let entry = try Catalogue.canonical.entry(named: show)
-            FileHandle.standardOutput.write(try entry.scenario.encoded() + Data("\n".utf8))
+            file = try Catalogue.canonical.entry(named: show).scenario.encoded()
         } catch {
             throw Exit.usage(error)
         }
+        try StandardOutput.print(file + Data("\n".utf8))
     }
 }

@@ -71,7 +71,7 @@ struct ServeCommand: AsyncParsableCommand {
         let responder: Responder
         do {
             responder = try await Responder.start(loops: loops, address: address) { line in
-                FileHandle.standardError.write(Data("turned away \(line)\n".utf8))
+                StandardError.write("turned away \(line)\n")
             }
         } catch {
             Exit.tell(error)
@@ -82,7 +82,7 @@ struct ServeCommand: AsyncParsableCommand {
         let host = try await startNode()
         var ready = "\(ServerProcess.readyPrefix)\(responder.address)\n"
         for address in host?.addresses ?? [] { ready += "libp2p node at \(address)\n" }
-        FileHandle.standardOutput.write(Data(ready.utf8))
+        try StandardOutput.print(Data(ready.utf8))
         if let termination {
             for await _ in termination {}
         } else {

@@ -1,6 +1,7 @@
 import Foundation
 import Gauge
 import Testing
+import TestSupport
 
 /// Runs as a person makes them: results on standard output, logs on standard error, a record that can be read again.
 @Suite(.serialized, .timeLimit(.minutes(5))) struct RunTests {
@@ -62,6 +63,17 @@ import Testing
         guard !line.contains("mixed") else { return }
         // Bulk beside requests goes on until they are done; everything else is counted.
         #expect(first.figures.ledger.total.payload == second.figures.ledger.total.payload)
+    }
+
+    /// What was measured is written, and the exit code tells that it could not be printed.
+    @Test(arguments: ["text", "json", "csv"])
+    func recordThatCannotBePrinted(format: String) async throws {
+        let scratch = try Scratch()
+        let file = "\(scratch.path)/r.json"
+        let line = "exec \(Executable.path) run memory+yamux -n 50 --format \(format) --json \(file) > /dev/full"
+        let outcome = try await Command(["-c", line], executable: "/bin/sh").outcome()
+        expectFailure(outcome, "standard output cannot be written")
+        #expect(try Data(contentsOf: URL(fileURLWithPath: file)).count > 1000)
     }
 
     /// What was measured is printed, and the exit code tells that the file is missing.

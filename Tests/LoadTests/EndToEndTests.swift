@@ -115,6 +115,8 @@ import Testing
     /// Churn needs a multiplexer; each connection of the workload connect has one stream.
     @Test(arguments: [
         ("tcp+yamux", Workload.churn, 10), ("tcp+mplex", .churn, 10), ("memory+yamux", .churn, 10),
+        // More than yamux opens without an acknowledgement.
+        ("tcp+yamux", .churn, 3000), ("memory+yamux", .churn, 3000),
         ("tcp+yamux", .connect, 1), ("tcp+mplex", .connect, 1), ("memory+yamux", .connect, 1), ("unix", .connect, 1),
     ])
     func windowsOfTimeOfShortLives(subject: String, workload: Workload, streams: Int) async throws {
