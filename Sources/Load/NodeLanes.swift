@@ -4,30 +4,70 @@ import Kernel
 import Muxers
 import P2P
 
+/// One stream to a node, for as long as the run lasts. What the subclasses do on it differs; how it begins, fails and ends does not.
+class StreamLane: NodeLane, StreamProtocolHandler {
+    fileprivate unowned let shard: NodeShard
+    fileprivate private(set) var stream: RoutedStream?
+    fileprivate(set) var isReady = false
+    private(set) var isOver = false
+    /// Nothing more is wanted of the stream: however it ends is right.
+    fileprivate var isDone = false
+
+    fileprivate init(_ shard: NodeShard) { self.shard = shard }
+
+    func start() {}
+    func stop() {}
+
+    func streamStarted(_ stream: RoutedStream) {
+        self.stream = stream
+        isReady = true
+    }
+
+    func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int { range.count }
+    func streamFinished(_ stream: RoutedStream) {}
+    func streamWritable(_ stream: RoutedStream) {}
+    final func openFailed(_ error: HostError) { over(error) }
+
+    final func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
+        self.stream = nil
+        if case .failed(let error) = end, !isDone { over(error) } else { isOver = true }
+    }
+
+    /// Ends the stream because of something that is not right.
+    fileprivate final func fail(_ error: HostError) {
+        over(error)
+        stream?.reset()
+    }
+
+    private func over(_ error: HostError) {
+        guard !isOver else { return }
+        isOver = true
+        tell(error)
+    }
+
+    fileprivate func tell(_ error: HostError) { shard.problem(error) }
+}
+
 /// Pings again and again on one stream.
 ///
 /// The first ping carries the stream's negotiation: it shows that the node answers, and is not measured.
-final class PingLane: NodeLane, StreamProtocolHandler {
-    private unowned let shard: NodeShard
+final class PingLane: StreamLane {
     private let key: UInt64
-    private var stream: RoutedStream?
     /// The number of the ping, and how much of its answer has come.
     private var number: UInt64 = 0
     private var offset = 0
     private var sentAt: Nanoseconds = 0
     private var awaitsAnswer = false
-    private(set) var isReady = false
-    private(set) var isOver = false
 
     init(_ shard: NodeShard, connection: UInt32, stream: UInt64) {
-        self.shard = shard
         key = Payload.streamKey(seed: 0, connection: connection, stream: stream, direction: .up)
+        super.init(shard)
     }
 
-    func start() { next() }
+    override func start() { next() }
 
-    func stop() {
-        if !awaitsAnswer { stream?.finish() }
+    override func stop() {
+        if !awaitsAnswer { finish() }
     }
 
     private func next() {
@@ -35,8 +75,14 @@ final class PingLane: NodeLane, StreamProtocolHandler {
         if shard.begins() {
             send()
         } else if shard.isStopping {
-            stream?.finish()
+            finish()
         }
+    }
+
+    /// A node may well reset a stream that has been finished.
+    private func finish() {
+        isDone = true
+        stream?.finish()
     }
 
     private func send() {
@@ -51,12 +97,13 @@ final class PingLane: NodeLane, StreamProtocolHandler {
         }
     }
 
-    func streamStarted(_ stream: RoutedStream) {
-        self.stream = stream
+    override func streamStarted(_ stream: RoutedStream) {
+        super.streamStarted(stream)
+        isReady = false
         send()
     }
 
-    func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
+    override func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
         var start = range.lowerBound
         while start < range.upperBound, !isOver {
             let count = min(NodeWorkload.pingBytes - offset, range.upperBound - start)
@@ -81,92 +128,59 @@ final class PingLane: NodeLane, StreamProtocolHandler {
         next()
     }
 
-    private func fail(_ error: HostError) {
-        ended(error)
-        stream?.reset()
-    }
-
-    func streamFinished(_ stream: RoutedStream) {
+    override func streamFinished(_ stream: RoutedStream) {
         if awaitsAnswer { fail(.streamEndedEarly(byteCount: offset, expected: NodeWorkload.pingBytes)) }
     }
 
-    func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
-        self.stream = nil
-        // A node may well reset a stream that has been finished.
-        if case .failed(let error) = end, awaitsAnswer || !shard.isStopping { ended(error) } else { isOver = true }
-    }
-
-    func openFailed(_ error: HostError) { ended(error) }
-
-    private func ended(_ error: HostError) {
-        guard !isOver else { return }
-        isOver = true
-        awaitsAnswer && isReady ? shard.lost(error) : shard.problem(error)
-    }
+    override fileprivate func tell(_ error: HostError) { awaitsAnswer && isReady ? shard.lost(error) : shard.problem(error) }
 }
 
 /// Uploads by the perf protocol until it is told to stop, or all messages are sent; over when the node has read everything.
-final class UploadLane: NodeLane, StreamProtocolHandler {
+final class UploadLane: StreamLane {
     /// What may wait to be sent on the stream before it is left to drain.
     private static let queuedBytesMax = 256 << 10
 
-    private unowned let shard: NodeShard
     private let key: UInt64
     private let shape: MessageShape
-    private var stream: RoutedStream?
     private var message: UInt64 = 0
     private var isFinished = false
-    private(set) var isReady = false
-    private(set) var isOver = false
 
     init(_ shard: NodeShard, connection: UInt32, stream: UInt64) {
-        self.shard = shard
         key = Payload.streamKey(seed: 0, connection: connection, stream: stream, direction: .up)
         shape = MessageShape(messageBytes: shard.workload.messageBytes)
+        super.init(shard)
     }
 
-    func start() {
+    override func start() {
         guard let stream else { return }
         do throws(HostError) {
             // Nothing is to come back.
-            try stream.send(Slice(copying: [UInt8](repeating: 0, count: 8)))
+            try stream.send(Slice(copying: Perf.header(downloadBytes: 0)))
             try pump(stream)
         } catch {
             fail(error)
         }
     }
 
-    func stop() { finish() }
+    override func stop() { finish() }
 
     private func finish() {
-        guard let stream, !isFinished else { return }
+        guard !isFinished else { return }
         isFinished = true
-        stream.finish()
+        stream?.finish()
     }
 
     private func pump(_ stream: RoutedStream) throws(HostError) {
         while !isFinished {
             guard shard.begins() else { return finish() }
             defer { shard.handedOver() }
-            var offset = 0
-            var queued = 0
-            while offset < shape.messageBytes {
-                let count = shape.bytesLeftInPiece(offset)
-                queued = try stream.send(shard.payload.slice(streamKey: key, piece: shape.piece(message: message, offset: offset), count: count).shared())
-                offset += count
-            }
+            let queued = try shard.send(message, shape, key, on: stream)
             message += 1
-            shard.recorder.sent(bytes: shape.messageBytes, messages: 1)
             if queued > Self.queuedBytesMax { return }
         }
     }
 
-    func streamStarted(_ stream: RoutedStream) {
-        self.stream = stream
-        isReady = true
-    }
-
-    func streamWritable(_ stream: RoutedStream) {
+    override func streamWritable(_ stream: RoutedStream) {
         guard message > 0 else { return }
         do throws(HostError) {
             try pump(stream)
@@ -175,58 +189,35 @@ final class UploadLane: NodeLane, StreamProtocolHandler {
         }
     }
 
-    func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
+    override func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
         fail(.streamEndedEarly(byteCount: range.count, expected: 0))
         return range.count
     }
 
-    func streamFinished(_ stream: RoutedStream) {
+    override func streamFinished(_ stream: RoutedStream) {
         if !isFinished { fail(.streamEndedEarly(byteCount: 0, expected: 0)) }
-    }
-
-    private func fail(_ error: HostError) {
-        ended(error)
-        stream?.reset()
-    }
-
-    func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
-        self.stream = nil
-        if case .failed(let error) = end { ended(error) } else { isOver = true }
-    }
-
-    func openFailed(_ error: HostError) { ended(error) }
-
-    private func ended(_ error: HostError) {
-        guard !isOver else { return }
-        isOver = true
-        shard.problem(error)
     }
 }
 
 /// Downloads by the perf protocol: so many messages, or until it is told to stop, which resets the stream.
-final class DownloadLane: NodeLane, StreamProtocolHandler {
+final class DownloadLane: StreamLane {
     /// More than any window of time receives.
     private static let endlessBytes: UInt64 = 1 << 50
 
-    private unowned let shard: NodeShard
-    private let messageBytes: Int
+    private let messageBytes: UInt64
     private let wantedBytes: UInt64
     private let isEndless: Bool
-    private var stream: RoutedStream?
     private var received: UInt64 = 0
-    private var isStopped = false
-    private(set) var isReady = false
-    private(set) var isOver = false
 
     /// - Parameter messages: how many, or nil for no limit.
     init(_ shard: NodeShard, messages: Int?) {
-        self.shard = shard
-        messageBytes = shard.workload.messageBytes
+        messageBytes = UInt64(shard.workload.messageBytes)
         isEndless = messages == nil
         wantedBytes = messages.map { UInt64($0) * UInt64(shard.workload.messageBytes) } ?? Self.endlessBytes
+        super.init(shard)
     }
 
-    func start() {
+    override func start() {
         guard let stream else { return }
         do throws(HostError) {
             try stream.send(Slice(copying: Perf.header(downloadBytes: wantedBytes)))
@@ -236,44 +227,21 @@ final class DownloadLane: NodeLane, StreamProtocolHandler {
         }
     }
 
-    func stop() {
+    override func stop() {
         guard isEndless, !isOver else { return }
-        isStopped = true
+        isDone = true
         stream?.reset()
     }
 
-    func streamStarted(_ stream: RoutedStream) {
-        self.stream = stream
-        isReady = true
-    }
-
-    func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
-        let before = received / UInt64(messageBytes)
+    override func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
+        let before = received / messageBytes
         received += UInt64(range.count)
-        shard.recorder.received(bytes: range.count, messages: Int(received / UInt64(messageBytes) - before), at: Clock.now)
+        shard.recorder.received(bytes: range.count, messages: Int(received / messageBytes - before), at: Clock.now)
         return range.count
     }
 
-    func streamFinished(_ stream: RoutedStream) {
+    override func streamFinished(_ stream: RoutedStream) {
         if received != wantedBytes { fail(.streamEndedEarly(byteCount: Int(clamping: received), expected: Int(clamping: wantedBytes))) }
-    }
-
-    private func fail(_ error: HostError) {
-        ended(error)
-        stream?.reset()
-    }
-
-    func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
-        self.stream = nil
-        if case .failed(let error) = end, !isStopped { ended(error) } else { isOver = true }
-    }
-
-    func openFailed(_ error: HostError) { ended(error) }
-
-    private func ended(_ error: HostError) {
-        guard !isOver else { return }
-        isOver = true
-        shard.problem(error)
     }
 }
 
@@ -315,7 +283,7 @@ final class ExchangeLane: NodeLane {
     func open() {
         isIdle = false
         number += 1
-        let exchange = Exchange(self, payload: shard.payload, key: key, number: number, byteCount: shard.workload.messageBytes)
+        let exchange = Exchange(self, number, byteCount: shard.workload.messageBytes)
         do throws(HostError) {
             try connection.openStream([Perf.protocolID], handler: exchange)
         } catch {
@@ -324,7 +292,12 @@ final class ExchangeLane: NodeLane {
         }
     }
 
-    fileprivate func sent(byteCount: Int) { shard.recorder.sent(bytes: byteCount, messages: 1) }
+    fileprivate func send(_ number: UInt64, on stream: RoutedStream) throws(HostError) {
+        let byteCount = shard.workload.messageBytes
+        try stream.send(Slice(copying: Perf.header(downloadBytes: UInt64(byteCount))))
+        _ = try shard.send(number, MessageShape(messageBytes: byteCount), key, on: stream)
+        stream.finish()
+    }
 
     fileprivate func answered(startedAt start: Nanoseconds, byteCount: Int) {
         if isReady { shard.completed(startedAt: start, receivedBytes: byteCount) } else { isReady = true }
@@ -345,32 +318,21 @@ final class ExchangeLane: NodeLane {
 /// One stream of an ``ExchangeLane``.
 private final class Exchange: StreamProtocolHandler {
     private let lane: ExchangeLane
-    private let payload: Payload
-    private let (key, number): (UInt64, UInt64)
+    private let number: UInt64
     private let byteCount: Int
     private let startedAt = Clock.now
     private var received = 0
     private var hasAnswer = false
 
-    init(_ lane: ExchangeLane, payload: Payload, key: UInt64, number: UInt64, byteCount: Int) {
+    init(_ lane: ExchangeLane, _ number: UInt64, byteCount: Int) {
         self.lane = lane
-        self.payload = payload
-        (self.key, self.number) = (key, number)
+        self.number = number
         self.byteCount = byteCount
     }
 
     func streamStarted(_ stream: RoutedStream) {
-        let shape = MessageShape(messageBytes: byteCount)
         do throws(HostError) {
-            try stream.send(Slice(copying: Perf.header(downloadBytes: UInt64(byteCount))))
-            var offset = 0
-            while offset < byteCount {
-                let count = shape.bytesLeftInPiece(offset)
-                try stream.send(payload.slice(streamKey: key, piece: shape.piece(message: number, offset: offset), count: count).shared())
-                offset += count
-            }
-            stream.finish()
-            lane.sent(byteCount: byteCount)
+            try lane.send(number, on: stream)
         } catch {
             stream.reset()
         }

@@ -1,3 +1,4 @@
+import Bytes
 import Gauge
 import Kernel
 import Multiformats
@@ -90,12 +91,22 @@ final class NodeShard {
         problem(error)
     }
 
+    /// Sends a message; returns the bytes then queued on the stream.
+    func send(_ number: UInt64, _ shape: MessageShape, _ key: UInt64, on stream: RoutedStream) throws(HostError) -> Int {
+        var (offset, queued) = (0, 0)
+        while offset < shape.messageBytes {
+            let count = shape.bytesLeftInPiece(offset)
+            queued = try stream.send(payload.slice(streamKey: key, piece: shape.piece(message: number, offset: offset), count: count).shared())
+            offset += count
+        }
+        recorder.sent(bytes: shape.messageBytes, messages: 1)
+        return queued
+    }
+
     func problem(_ error: HostError) {
         if failure == nil { failure = error }
         harvest.note("\(error)")
     }
-
-    func problem(_ sentence: String) { harvest.note(sentence) }
 }
 
 /// What a stream, or a row of streams one after the other, does in a run against a node. On its shard's loop.
