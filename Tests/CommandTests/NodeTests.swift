@@ -1,4 +1,5 @@
 import Foundation
+import Gauge
 import Testing
 
 /// The commands that are libp2p nodes, as processes: `serve` on one side; `ping`, `identify` and `perf` on the other.
@@ -49,6 +50,28 @@ import Testing
         try await withNode { address in
             let outcome = try await Command.run("perf", address)
             #expect(outcome.code == 2 && outcome.errors.contains("/perf/1.0.0"), "\(outcome)")
+        }
+    }
+
+    /// Runs take a node as their target, for what nodes serve.
+    @Test func runsAgainstANode() async throws {
+        try await withNode(["--perf"]) { address in
+            for line in ["request -m 3", "bulk", "bulk --direction down", "churn -m 2", "connect"] {
+                let words = ["run", "tcp+noise+yamux", "-n", "20", "-w"] + line.split(separator: " ").map(String.init)
+                let outcome = try await Command(words + ["--target", address, "--format", "json"]).outcome()
+                #expect(outcome.code == 0, "\(line): \(outcome)")
+                let record = try RunRecord.decode(Array(outcome.output.utf8), file: "standard output")
+                #expect(record.valid && record.figures.messages == 20, "\(line): \(outcome)")
+                #expect(record.setup.verify == "sizes" && record.figures.ledger.server.value == nil, "\(line)")
+            }
+            let idle = try await Command.run("run", "tcp+noise+yamux", "-w", "idle", "--target", address)
+            #expect(idle.code == 64 && idle.errors.contains("'idle' needs a StreamGauge server"), "\(idle)")
+            let bare = try await Command.run("run", "tcp+yamux", "--target", address)
+            #expect(bare.code == 64 && bare.errors.contains("negotiates security first"), "\(bare)")
+        }
+        try await withNode { address in
+            let outcome = try await Command.run("run", "tcp+noise+yamux", "-n", "20", "--target", address)
+            #expect(outcome.code == 2 && outcome.errors.contains("does not serve /perf/1.0.0"), "\(outcome)")
         }
     }
 
