@@ -24,9 +24,14 @@ import Glibc
         handle = thread
     }
 
-    /// Waits for the thread to end. Exactly once, from another thread.
+    /// Waits for the thread to end. From another thread; this or ``detach()``, and once.
     public func join() {
         _ = pthread_join(handle, nil)
+    }
+
+    /// Instead of ``join()``: nobody waits for the thread.
+    public func detach() {
+        _ = pthread_detach(handle)
     }
 
     /// Identifies the calling thread among those that run; never 0.

@@ -253,7 +253,8 @@ extension Scenario {
             throw .contradiction("memory connects within one process: it has no server to dial, and --target does not go with it")
         }
         if target.isOfNode { _ = try NodeWorkload(self, on: stack, target: target) }
-        let isUnix = try SocketAddress(ofRun: target.withoutPeerID).port == nil
+        // A path is the last that an address can hold, so a node's address names no Unix socket.
+        let isUnix = target.isOfNode ? false : try SocketAddress(ofRun: target).port == nil
         guard isUnix == (stack.transport == .unix) else {
             throw .contradiction(
                 "the target \(target) is \(isUnix ? "a" : "no") Unix socket and the subject's transport is \(stack.transport.rawValue): let them be the same")

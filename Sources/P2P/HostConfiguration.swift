@@ -61,7 +61,7 @@ public struct HostConfiguration: Sendable {
     public var muxers: [MuxerKind] = [.yamux]
     public var muxerNegotiation = MuxerNegotiation.early
     /// Tried in order; the first that knows an address takes it.
-    public var transports: [any Transport] = [SocketTransport(), MemoryTransport()]
+    public var transports: [any Transport] = [SocketTransport(), NameTransport(), MemoryTransport()]
     public var limits = HostLimits()
     public var perf = PerfService.off
     /// What identify tells about this program.

@@ -21,6 +21,8 @@ public enum HostError: Error, Sendable {
     case memoryAddressInUse(Multiaddr)
     /// Nobody in this process listens at the address.
     case noMemoryListener(Multiaddr)
+    /// A name in an address leads nowhere.
+    case nameNotResolved(NameResolution.Failure)
     /// No connection to the peer, and no address to make one.
     case notConnected(PeerID)
     case cannotDialSelf
@@ -80,7 +82,7 @@ public enum HostError: Error, Sendable {
             .tooManyConnections, .tooManyHandshakes, .tooManyStreams, .tooManyWaitingOpens, .tooManyProposals, .cancelled, .streamClosed, .malformedKey,
             .keyFileNotPrivate, .key, .security:
             .local
-        case .keyFile: .kernel
+        case .keyFile, .nameNotResolved: .kernel
         case .channel(let error): Origin(error.origin)
         case .upgrade(let error): Origin(error.origin)
         case .muxer(let error): error.origin == .local ? .local : .remote
@@ -131,6 +133,7 @@ extension HostError: CustomStringConvertible {
             "'\(address)' cannot be a Unix socket: its path has \(byteCount) bytes and the kernel takes \(limit); use a shorter one"
         case .memoryAddressInUse(let address): "somebody in this process listens on \(address) already"
         case .noMemoryListener(let address): "nobody in this process listens on \(address)"
+        case .nameNotResolved(let failure): "\(failure)"
         case .notConnected(let peer): "there is no connection to \(peer); connect to an address of it first"
         case .cannotDialSelf: "the address is this host's own"
         case .hostClosed: "the host is closed"
@@ -167,7 +170,7 @@ extension HostError: CustomStringConvertible {
     }
 
     private static func unsupported(_ address: Multiaddr) -> String {
-        let usable = "use /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH"
+        let usable = "use /ip4/HOST/tcp/PORT, /ip6/HOST/tcp/PORT or /unix/PATH (to dial also /dns/NAME/tcp/PORT)"
         let layers = address.withoutPeerID.components.drop { if case .tcp = $0 { false } else { true } }.dropFirst()
         guard let layer = layers.first else { return "'\(address)' is not an address to listen on or dial; \(usable)" }
         return "'\(address)' is not an address to listen on or dial: \(layer) over TCP is not spoken here; \(usable)"
