@@ -2,9 +2,9 @@
 ///
 /// Open addressing with linear probing. The hash is the key itself, so the dense, rising identifiers that multiplexers use
 /// sit side by side and a look-up is one memory access. A far end that picks its identifiers so that they collide would make probing
-/// long: when an insertion has to probe further than ``probesMax`` the map mixes keys with a random multiplier from then on.
+/// long: when an insertion has to probe further than `probesMax` the map mixes keys with a random multiplier from then on.
 ///
-/// Dense identifiers make one long run of taken places. What bounds a search through it is ``reach``: without it, a removal would look
+/// Dense identifiers make one long run of taken places. What bounds a search through it is `reach`: without it, a removal would look
 /// through the rest of the run, and so would a far end's frame for a stream that has ended.
 ///
 /// Invariant: at most three quarters of the places are taken; between a key's home and its place no place is free, and they are at most

@@ -38,8 +38,8 @@ import Glibc
 
 /// A key of an authenticated cipher, ready for use: seals and opens without allocating.
 ///
-/// A message is done in one call (``seal(_:byteCount:nonce:authenticating:into:at:)``, ``open(_:_:nonce:authenticating:)``), or an incoming one in
-/// pieces as they arrive: ``beginOpening(nonce:authenticating:)``, ``openPiece(_:into:at:)`` any number of times, ``finishOpening(tag:)``. Between
+/// A message is done in one call (``seal(_:from:byteCount:nonce:authenticating:into:at:)`` and its like, ``open(_:_:nonce:authenticating:)``), or an incoming
+/// one in pieces as they arrive: ``beginOpening(nonce:authenticating:)``, ``openPiece(_:into:at:)`` any number of times, ``finishOpening(tag:)``. Between
 /// the first and the last of these the key may not be used for anything else.
 ///
 /// Invariant: what was opened is given to nobody before its tag has been checked; that is the caller's promise for pieces, whose plaintext

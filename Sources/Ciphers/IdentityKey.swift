@@ -12,7 +12,10 @@ public final class IdentityKey: Sendable {
 
     /// A new random key.
     ///
-    /// - Parameter rsaBits: size of an RSA key; a key of 2,048 bits takes about 50 ms, one of 4,096 about a second.
+    /// - Parameters:
+    ///   - type: what kind of key.
+    ///   - rsaBits: size of an RSA key; a key of 2,048 bits takes about 50 ms, one of 4,096 about a second. Other kinds have one size.
+    /// - Throws: ``CipherError/keySizeRefused(bits:allowed:)``, or what the library could not do.
     public convenience init(generating type: IdentityKeyType, rsaBits: Int = 2048) throws(CipherError) {
         if type == .rsa && !IdentityKeyType.rsaBitsAllowed.contains(rsaBits) {
             throw .keySizeRefused(bits: rsaBits, allowed: IdentityKeyType.rsaBitsAllowed)

@@ -43,6 +43,8 @@ public struct Environment: Codable, Sendable, Equatable {
     /// Reads the machine.
     ///
     /// - Parameters:
+    ///   - allocator: which allocator the program uses, as it is written into the record.
+    ///   - ioBackend: which I/O interface the loops use, `epoll` or `io_uring`.
     ///   - commit: what the program was built from, when whoever built it said so; otherwise it is looked up in `repository`.
     ///   - repository: a directory that may lie in a git checkout; nil means the directory of this program's file, because the directory a
     ///     program is started in may be another project's checkout.

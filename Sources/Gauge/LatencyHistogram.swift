@@ -2,7 +2,7 @@ import Histogram
 
 /// A distribution of spans of time from 1 ns to 1 hour, in classes no wider than a thousandth of their value.
 ///
-/// This is the value that is merged, sent and summed up at the end of a run; while it runs, ``LatencyCounter`` counts. Merging is exact,
+/// This is the value that is merged, sent and summed up at the end of a run; while it runs, `LatencyCounter` counts. Merging is exact,
 /// and so is ``encoded()``: counts of the same classes are added. A summary walks the whole table (a third of a millisecond; 260 KiB).
 ///
 /// Coordinated omission is dealt with where the time is taken, not here: the recorder is given the span since the *intended*

@@ -7,7 +7,7 @@ public import Bytes
 /// pieces of up to ``pieceBytesMax``, and piece `k` of a stream is the range of the table that begins at a place computed from the stream's key
 /// and `k`. Sending therefore copies nothing (a slice of the table) and checking is one comparison of memory.
 ///
-/// Not `Sendable`: it holds a ``Block``. Each loop makes its own from the same seed.
+/// Not `Sendable`: it holds a ``/Bytes/Block``. Each loop makes its own from the same seed.
 ///
 /// Source of the constants: the output function of splitmix64 (Steele, Lea and Flood, 2014).
 public final class Payload {
@@ -38,8 +38,10 @@ public final class Payload {
     /// Names one direction of one stream: what ``slice(streamKey:piece:count:)`` wants.
     ///
     /// - Parameters:
+    ///   - seed: the run's.
     ///   - connection: index of the connection, as in ``Receipt/connection``.
     ///   - stream: identifier on the wire.
+    ///   - direction: which way the bytes go.
     public static func streamKey(seed: UInt64, connection: UInt32, stream: UInt64, direction: Direction) -> UInt64 {
         var key = mix(seed ^ 0x5347_5041_594c_4f41)
         key = mix(key ^ UInt64(connection) ^ (direction == .down ? 0x8000_0000_0000_0000 : 0))
@@ -57,7 +59,10 @@ public final class Payload {
 
     /// The first `count` bytes of a piece, without a copy.
     ///
-    /// - Parameter count: at most ``pieceBytesMax``.
+    /// - Parameters:
+    ///   - streamKey: see ``streamKey(seed:connection:stream:direction:)``.
+    ///   - piece: which piece of the stream, counted from 0.
+    ///   - count: at most ``pieceBytesMax``.
     @inlinable
     public func slice(streamKey: UInt64, piece: UInt64, count: Int) -> QueuedSlice {
         precondition(count >= 0 && count <= Self.pieceBytesMax, "a piece is at most 64 KiB")

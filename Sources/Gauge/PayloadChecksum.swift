@@ -18,7 +18,9 @@ public enum PayloadChecksum {
 
     /// What a fragment adds to its message's checksum; parts are added with `&+`.
     ///
-    /// - Parameter offset: where in the message the fragment begins.
+    /// - Parameters:
+    ///   - bytes: the fragment.
+    ///   - offset: where in the message the fragment begins.
     public static func partial(_ bytes: RawSpan, atOffset offset: UInt64) -> UInt64 {
         var index = 0
         var position = offset

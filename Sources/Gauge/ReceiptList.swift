@@ -12,6 +12,7 @@ public enum ReceiptList {
     /// announce more.
     public static let receiptsMax = 4_000_000
 
+    /// Writes a list, the receipts in the order given.
     public static func encode(_ receipts: [Receipt]) -> [UInt8] {
         var bytes = magic
         bytes.reserveCapacity(receipts.count * 40 + 16)
@@ -33,7 +34,11 @@ public enum ReceiptList {
         for shift in stride(from: UInt64(56), through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: value >> shift)) }
     }
 
-    /// - Parameter receiptsMax: more than this are refused.
+    /// Reads a list.
+    ///
+    /// - Parameters:
+    ///   - bytes: one list, and nothing else.
+    ///   - receiptsMax: more than this are refused.
     /// - Throws: ``ReceiptDecodingError`` when the bytes are anything but one whole list.
     public static func decode(_ bytes: RawSpan, receiptsMax: Int = receiptsMax) throws(ReceiptDecodingError) -> [Receipt] {
         guard bytes.byteCount > magic.count, magic.indices.allSatisfy({ bytes.byte(at: $0) == magic[$0] }) else {

@@ -5,6 +5,7 @@ import FoundationEssentials
 /// With several repeats the figures at the top are those of the median repeat (by the workload's headline metric), so that every figure in
 /// the record was measured together with the others; ``repeats`` holds each as it was.
 public struct RunRecord: Sendable, Equatable {
+    /// What the key `schema` of a record says.
     public static let schema = "streamgauge.run/1"
 
     public let setup: RunSetup
@@ -19,9 +20,14 @@ public struct RunRecord: Sendable, Equatable {
     public let command: String
     public let repeats: [RunFigures]
 
+    /// Whether every repeat is valid.
     public var valid: Bool { figures.valid }
 
-    /// - Parameter repeats: at least one.
+    /// - Parameters:
+    ///   - setup: what was asked for.
+    ///   - repeats: at least one.
+    ///   - environment: the machine and the build.
+    ///   - command: the command line, quoted for a shell.
     public init(setup: RunSetup, repeats: [RunFigures], environment: Environment, command: String) {
         precondition(!repeats.isEmpty, "a run has at least one repeat")
         let headlines = repeats.map { $0.headline(setup.headlineMetric) ?? -1 }
@@ -54,7 +60,9 @@ public struct RunRecord: Sendable, Equatable {
 
     /// Reads a record.
     ///
-    /// - Parameter file: where the text is from, for the error's words.
+    /// - Parameters:
+    ///   - json: the whole text.
+    ///   - file: where the text is from, for the error's words.
     public static func decode(_ json: [UInt8], file: String) throws(RunRecordError) -> RunRecord {
         let decoder = JSONDecoder()
         let data = Data(json)

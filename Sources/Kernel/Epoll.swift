@@ -59,7 +59,9 @@ import Glibc
 
     /// Waits for events and returns how many there are.
     ///
-    /// - Parameter timeoutNanoseconds: the longest wait; 0 only looks, nil waits without end.
+    /// - Parameters:
+    ///   - timeoutNanoseconds: the longest wait; 0 only looks, nil waits without end.
+    ///   - counts: where the system call is counted.
     public mutating func wait(timeoutNanoseconds: UInt64?, counts: inout SyscallCounts) throws(Errno) -> Int {
         counts.epollWait &+= 1
         if hasNanosecondTimeout {

@@ -4,7 +4,7 @@ import Glibc
 
 /// An io_uring instance with a ring of provided buffers.
 ///
-/// Call order: ``init(entries:)``, ``registerBuffers(count:)``, then from one thread: ``enable()`` once; prepare operations; ``enter(timeoutNanoseconds:counts:)``;
+/// Call order: ``init(entries:)``, ``registerBuffers(count:)``, then from one thread: ``enable(counts:)`` once; prepare operations; ``enter(timeoutNanoseconds:counts:)``;
 /// ``next()`` until nil. Operations are named by the caller's tags, which come back in their completions.
 ///
 /// Memory: blocks that were provided are kept here until their completion hands them out. The memory of a send must be kept by the

@@ -175,7 +175,7 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
     // MARK: Connecting and accepting
 
     /// Begins to connect. `done` means connected at once; otherwise the socket becomes writable when the outcome is
-    /// known, and ``takeError(counts:)`` tells it.
+    /// known, and ``takeError(_:counts:)`` tells it.
     public func connect(to address: SocketAddress, counts: inout SyscallCounts) throws(Errno) -> Attempt<Int32> {
         counts.connect &+= 1
         do throws(Errno) {

@@ -9,7 +9,7 @@ public import Reactor
 import SecureChannels
 import Synchronization
 
-/// The client of a run against a libp2p node that knows nothing of runs, made of what such nodes serve (see ``NodeWorkload``).
+/// The client of a run against a libp2p node that knows nothing of runs, made of what such nodes serve (see `NodeWorkload`).
 ///
 /// ```
 /// connect ─▶ open streams, each answered once ─▶ start ─▶ warm-up ─▶ begin ─ window ─ end ─▶ stop ─▶ a last ping ─▶ close
@@ -29,7 +29,11 @@ public final class NodeRun: Sendable {
     /// Connections made at once: a node may limit how many it lets shake hands.
     private static let dialsAtOnce = 16
 
-    /// - Parameter target: the node's address, with its peer ID.
+    /// - Parameters:
+    ///   - scenario: what to run; not every workload can be served by a node.
+    ///   - loops: started loops.
+    ///   - target: the node's address, with its peer ID.
+    ///   - limits: how long to wait for what.
     /// - Throws: ``ScenarioError`` when a node cannot serve the scenario.
     public init(scenario: Scenario, loops: [EventLoop], target: Multiaddr, limits: RunLimits = RunLimits()) throws {
         try scenario.validate()

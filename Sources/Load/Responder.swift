@@ -22,6 +22,8 @@ public final class Responder: Sendable {
     ///
     /// - Parameters:
     ///   - loops: started loops.
+    ///   - address: TCP or a Unix socket; port 0 takes any.
+    ///   - limits: how long to wait for what.
     ///   - note: hears one line for every peer that was turned away.
     public static func start(
         loops: [EventLoop], address: Multiaddr, limits: RunLimits = RunLimits(), note: @escaping @Sendable (String) -> Void = { _ in }

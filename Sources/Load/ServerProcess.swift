@@ -19,7 +19,14 @@ public final class ServerProcess {
 
     /// Starts `program serve` and waits until it is ready.
     ///
-    /// - Parameter startSeconds: how long it may take to listen; one that takes longer is killed.
+    /// - Parameters:
+    ///   - program: path of the program, this one's as a rule.
+    ///   - listen: where it is to listen.
+    ///   - threads: how many loops it has.
+    ///   - io: `auto`, `epoll` or `uring`.
+    ///   - core: the core that its first loop stays on, or nil to let the scheduler choose.
+    ///   - spinSeconds: how long its loops look for events before they sleep.
+    ///   - startSeconds: how long it may take to listen; one that takes longer is killed.
     /// - Throws: ``RunError/serverDidNotStart(_:)``.
     public init(
         program: String, listen: Multiaddr, threads: Int, io: String, core: Int?, spinSeconds: Double = 0, startSeconds: Double = 30

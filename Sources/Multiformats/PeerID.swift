@@ -33,7 +33,9 @@ public struct PeerID: Hashable, Sendable {
 
     /// The ID of the peer that has `key`.
     ///
-    /// - Parameter sha256: gives the 32 bytes of a SHA-256; called for long keys only.
+    /// - Parameters:
+    ///   - key: a short one is the ID itself, see ``inlineKeyByteCountMax``.
+    ///   - sha256: gives the 32 bytes of a SHA-256; called for long keys only.
     public init(of key: PublicKey, sha256: (RawSpan) -> [UInt8]) {
         let encoded = key.encoded
         let isInline = encoded.count <= Self.inlineKeyByteCountMax

@@ -24,7 +24,7 @@ public protocol Muxer: AnyObject {
 
     /// Opens a stream. Nothing is sent until the next `transmit`.
     ///
-    /// - Throws: ``MuxerError/tooManyStreams``, ``MuxerError/tooManyUnacknowledgedStreams`` (try again at ``MuxerEvent/canOpen``),
+    /// - Throws: ``MuxerError/tooManyStreams(limit:)``, ``MuxerError/tooManyUnacknowledgedStreams(limit:)`` (try again at ``MuxerEvent/canOpen``),
     ///   ``MuxerError/streamIDsExhausted`` or ``MuxerError/closing``.
     func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle
 
@@ -34,7 +34,7 @@ public protocol Muxer: AnyObject {
     /// Returns the bytes now queued on the stream, so that a producer can stop at a mark of its own; it is told by
     /// ``MuxerEvent/writable(_:)`` when the queue has fallen to ``MuxerLimits/sendLowWaterBytes``.
     ///
-    /// - Throws: ``MuxerError/unknownStream``, ``MuxerError/sendSideClosed`` or ``MuxerError/sendQueueFull``.
+    /// - Throws: ``MuxerError/unknownStream``, ``MuxerError/sendSideClosed`` or ``MuxerError/sendQueueFull(limitBytes:)``.
     @discardableResult
     func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int
 

@@ -118,6 +118,11 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     public private(set) var bytesCopiedOut: UInt64 = 0
 
     /// - Parameters:
+    ///   - channel: not started yet; the connection's from now on.
+    ///   - muxer: nothing has been asked of it yet.
+    ///   - handler: held until it has heard of the end.
+    ///   - loop: the channel's loop.
+    ///   - limits: what the connection holds and writes at once.
     ///   - prefix: bytes that go ahead of the muxer's, such as a greeting; counted as negotiation.
     ///   - negotiationBytesReceived: bytes already read from the channel.
     public init(
@@ -164,7 +169,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         return stream
     }
 
-    /// Queues a message; see ``Muxer/send(_:on:)``.
+    /// Queues a message; see ``/Muxers/Muxer/send(_:on:)``.
     @discardableResult @inlinable
     public func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         let queued = try muxer.send(payload, on: stream)
@@ -226,7 +231,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         end(reason)
     }
 
-    /// Has ``flush()`` run at the end of this turn.
+    /// Has `flush` run at the end of this turn.
     public func wantFlush() {
         guard !isFlushScheduled else { return }
         isFlushScheduled = true

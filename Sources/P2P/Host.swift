@@ -6,8 +6,8 @@ import Synchronization
 
 /// A node of libp2p's: listens, connects, and takes streams to the handlers of their protocols. May be used from any thread.
 ///
-/// Call order: `init`; any of ``handle(_:_:)-(ProtocolID,_)``, ``listen(on:)``, ``connect(to:expecting:)``, ``openStream(to:protocols:)``; ``close()`` last. A host lives until it is
-/// closed, whether or not somebody holds it.
+/// Call order: `init`; any of ``handle(_:_:)-(ProtocolID,StreamService)``, ``listen(on:)``, ``connect(to:expecting:)``,
+/// ``openStream(to:protocols:)-(Multiaddr,_)``; ``close()`` last. A host lives until it is closed, whether or not somebody holds it.
 ///
 /// Invariant: every connection in `connections` is in `byPeer` unless it is being closed, and neither holds one that has ended.
 public final class Host: Sendable {
@@ -132,7 +132,7 @@ public final class Host: Sendable {
         register { $0.append(Registration(match: .matching(listed: listed, matches), service: service)) }
     }
 
-    /// Ends what ``handle(_:_:)-(ProtocolID,_)`` or ``handle(matching:_:_:)`` began; streams that are open go on.
+    /// Ends what ``handle(_:_:)-(ProtocolID,StreamService)`` or ``handle(matching:_:_:)`` began; streams that are open go on.
     public func removeHandler(_ id: ProtocolID) {
         register { $0.removeAll { $0.match.listed == id } }
     }
@@ -199,7 +199,9 @@ public final class Host: Sendable {
 
     /// A connection to the host at `address`: the one that there is when the address names a peer, or else a new one.
     ///
-    /// - Parameter peer: who must be there, for addresses that cannot say it themselves. Anybody when neither does.
+    /// - Parameters:
+    ///   - address: where to dial, when there is no connection yet.
+    ///   - peer: who must be there, for addresses that cannot say it themselves. Anybody when neither does.
     /// - Throws: ``HostError/wrongPeer(expected:actual:)`` when somebody else is there; what the transport or the upgrade found wrong.
     @discardableResult
     public func connect(to address: Multiaddr, expecting peer: PeerID? = nil) async throws(HostError) -> PeerConnection {

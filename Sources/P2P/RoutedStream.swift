@@ -70,7 +70,7 @@ public final class RoutedStream {
 
     // MARK: Calls of the handler
 
-    /// Queues a message and returns the bytes now queued, see ``Connection/send(_:on:)``.
+    /// Queues a message and returns the bytes now queued, see ``Connection/send(_:on:)-(Slice,_)``.
     ///
     /// - Throws: ``HostError/streamClosed`` or ``HostError/muxer(_:)``.
     @discardableResult

@@ -3,7 +3,7 @@ public import Kernel
 public import Reactor
 public import SecureChannels
 
-/// A channel that carries plaintext, over one that carries what a ``SecureChannel`` makes of it: what is above works as it would on a socket.
+/// A channel that carries plaintext, over one that carries what a ``/SecureChannels/SecureChannel`` makes of it: what is above works as it would on a socket.
 ///
 /// ```
 ///   owner ──gather──▶ seal ──block──▶ port ──▶ raw channel ──▶ kernel
@@ -15,7 +15,7 @@ public import SecureChannels
 ///
 /// Opened slices wait here while the owner has not started or has paused; what is below is then paused too, so that is one read at most.
 ///
-/// Call order: that of ``Channel``. An ``Upgrader`` makes it.
+/// Call order: that of ``/Reactor/Channel``. An ``Upgrader`` makes it.
 ///
 /// Invariant: the raw channel receives only while nothing waits to be delivered.
 public final class SecuredChannel: Channel {
@@ -54,7 +54,7 @@ public final class SecuredChannel: Channel {
     /// Payload that went around a transparent channel.
     private var passed = Traffic()
     private var undeliveredAtEnd = 0
-    /// Why the secure channel gave the connection up; the owner hears ``ChannelError/notSecure(by:)``.
+    /// Why the secure channel gave the connection up; the owner hears ``/Reactor/ChannelError/notSecure(by:)``.
     public private(set) var failure: SecureChannelError?
 
     /// - Parameter opened: what was opened together with the end of the handshake.

@@ -10,7 +10,10 @@ public protocol Transport: Sendable {
 
     /// Listens on `address`, on as many of `loops` as the transport can use.
     ///
-    /// - Parameter accepted: gets each connection, not started yet, on the loop it belongs to.
+    /// - Parameters:
+    ///   - address: one that the transport knows.
+    ///   - loops: the host's, started.
+    ///   - accepted: gets each connection, not started yet, on the loop it belongs to.
     func listen(
         on address: Multiaddr, loops: [EventLoop], accepted: @escaping @Sendable (any Channel, EventLoop) -> Void
     ) async throws(HostError) -> any TransportListener

@@ -22,7 +22,7 @@ public struct UpgradedConnection {
 
 /// Makes secure, multiplexed connections out of channels, on one event loop.
 ///
-/// Call order: `init` once for a loop, then ``upgrade(_:_:expectedRemote:completion:)`` for each channel. All on the loop.
+/// Call order: `init` once for a loop, then ``upgrade(_:_:expectedRemote:prefix:completion:)`` for each channel. All on the loop.
 public final class Upgrader {
     public let configuration: UpgradeConfiguration
     public let loop: EventLoop
@@ -40,6 +40,7 @@ public final class Upgrader {
     /// Upgrades `channel`, which has not been started and belongs to the upgrade from now on.
     ///
     /// - Parameters:
+    ///   - channel: not started yet.
     ///   - role: the initiator proposes, and is the one that dialled.
     ///   - expectedRemote: who the far end must be; nil for anybody.
     ///   - prefix: bytes that go ahead of the upgrade's, such as a greeting; they are in ``UpgradeReport/before``.
@@ -60,7 +61,12 @@ public final class Upgrader {
 
     /// The same for a channel that somebody else has started and read the beginning of.
     ///
-    /// - Parameter before: what was written to the channel and read from it. What arrived behind that is to be handed on.
+    /// - Parameters:
+    ///   - channel: started; the upgrade's from now on.
+    ///   - role: the initiator proposes, and is the one that dialled.
+    ///   - before: what was written to the channel and read from it. What arrived behind that is to be handed on.
+    ///   - expectedRemote: who the far end must be; nil for anybody.
+    ///   - completion: called once, on the loop. After a failure the channel is closed.
     /// - Returns: the handler that the channel is to be handed over to.
     public func takeOver(
         _ channel: any Channel, _ role: MuxerRole, before: Traffic, expectedRemote: PeerID? = nil,

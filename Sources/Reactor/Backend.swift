@@ -59,7 +59,12 @@ public protocol Backend: AnyObject {
 
     func startReceiving(_ token: Token)
     func stopReceiving(_ token: Token)
-    /// - Parameter owner: kept while the kernel may read the gather's memory.
+    /// Offers the gather's unwritten bytes, see ``Channel/send(_:)``.
+    ///
+    /// - Parameters:
+    ///   - token: a connected socket.
+    ///   - gather: stays as it is while the outcome is ``SendOutcome/pending``.
+    ///   - owner: kept while the kernel may read the gather's memory.
     func send(_ token: Token, _ gather: inout Gather, owner: AnyObject) -> SendOutcome
     func finishSending(_ token: Token)
     func close(_ token: Token)

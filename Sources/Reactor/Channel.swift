@@ -4,7 +4,7 @@ public import Kernel
 /// What happens on a connection, told to its owner. Every method is called on the loop; each may close this or another channel, send,
 /// pause or resume.
 public protocol ChannelHandler: AnyObject {
-    /// Bytes arrived in `range` of `block`. They are valid during the call; whoever wants them longer keeps a ``Slice``, which pins the block.
+    /// Bytes arrived in `range` of `block`. They are valid during the call; whoever wants them longer keeps a ``/Bytes/Slice``, which pins the block.
     func channelReceived(_ block: Block, _ range: Range<Int>)
     /// After a send that was partial or blocked: the kernel takes bytes again.
     func channelWritable()

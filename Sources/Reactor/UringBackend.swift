@@ -13,7 +13,7 @@ public import Kernel
 ///
 /// Invariant: `slot.inFlight` is the number of operations on the slot that will still complete; a slot is vacated when it is closing and that is 0.
 ///
-/// With ``Kernel/Ring/Mode/deferred`` the thread of the first ``reap(timeoutNanoseconds:client:)`` is the only one that may reap.
+/// With ``/Kernel/Ring/Mode/deferred`` the thread of the first ``reap(timeoutNanoseconds:client:)`` is the only one that may reap.
 public final class UringBackend: Backend {
     struct Flags: OptionSet, BitwiseCopyable {
         let rawValue: UInt16

@@ -31,8 +31,11 @@ public protocol SecureChannel: AnyObject {
     /// A record that lies whole in the range is decrypted in place, so what was received is overwritten: nobody else may be using these bytes. A
     /// record that was cut by the end of a read comes out of a block of the channel's own when its rest has arrived.
     ///
-    /// - Parameter opened: where decrypted bytes are appended, in order. Hand the same array in again, emptied, to save its memory. When an error
-    ///   is thrown, what was appended before is authentic.
+    /// - Parameters:
+    ///   - block: where the bytes lie.
+    ///   - range: all that arrived, in order.
+    ///   - opened: where decrypted bytes are appended, in order. Hand the same array in again, emptied, to save its memory. When an error
+    ///     is thrown, what was appended before is authentic.
     func open(_ block: Block, _ range: Range<Int>, into opened: inout [Slice]) throws(SecureChannelError)
 
     /// The far end will send nothing more.

@@ -78,9 +78,11 @@ import Testing
         }
     }
 
-    /// What the README shows is what compiles.
-    @Test func examplesOfTheReadmeCompile() throws {
+    /// What the README and the documentation show is what compiles.
+    @Test func examplesOfTheDocumentsCompile() throws {
         let example = try #require(House.file("Examples/Chat/Main.swift")).text
-        #expect(try #require(House.file("README.md")).text.contains("```swift\n" + example + "```"))
+        for path in ["README.md", "Sources/P2P/P2P.docc/Chat.md"] {
+            #expect(try #require(House.file(path)).text.contains("```swift\n" + example + "```"), "\(path)")
+        }
     }
 }

@@ -69,7 +69,9 @@ public struct TLSPeerCertificate: Equatable, Sendable {
 
     /// Reads a certificate in DER and checks it.
     ///
-    /// - Parameter time: seconds since 1970.
+    /// - Parameters:
+    ///   - der: the certificate, with nothing behind it.
+    ///   - time: seconds since 1970.
     public init(der: RawSpan, time: Int64) throws(TLSCertificateFault) {
         let certificate = unsafe der.withUnsafeBytes { bytes -> OpaquePointer? in
             guard let start = unsafe bytes.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return nil }

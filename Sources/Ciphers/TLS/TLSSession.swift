@@ -53,7 +53,10 @@ import COpenSSL
     private var recordHolder = 0
 
     /// - Parameters:
+    ///   - context: this side's certificate and settings; shared by all sessions.
+    ///   - isClient: whether this side speaks first.
     ///   - protocols: names for ALPN, the preferred first; each of 1 to 255 bytes. A server takes the client's first that it has as well.
+    ///   - judge: accepts or refuses who the far end is, see ``Judge``.
     public init(_ context: TLSContext, isClient: Bool, protocols: [[UInt8]], judge: @escaping Judge) throws(CipherError) {
         var list: [UInt8] = []
         for name in protocols {

@@ -1,6 +1,6 @@
 public import Bytes
 
-/// mplex (`/mplex/6.7.0`), complete, for either end of a connection. See ``Muxer`` for the order of calls and ``MplexMachine`` for the
+/// mplex (`/mplex/6.7.0`), complete, for either end of a connection. See ``Muxer`` for the order of calls and `MplexMachine` for the
 /// machine itself: this class only gives it an identity, so that a connection can hold any muxer.
 ///
 /// mplex has no windows: a sender is held back by nothing but the connection, and a slow reader's stream is reset when more than
@@ -10,7 +10,9 @@ public final class Mplex: Muxer {
     public static let protocolID = "/mplex/6.7.0"
     private let state: Owned<MplexMachine>
 
-    /// - Parameter role: of no consequence here, as both ends number their streams from 0; taken so that all muxers are made alike.
+    /// - Parameters:
+    ///   - role: of no consequence here, as both ends number their streams from 0; taken so that all muxers are made alike.
+    ///   - limits: what this end accepts and keeps.
     public init(role: MuxerRole, limits: MplexLimits = MplexLimits()) {
         state = Owned(MplexMachine(limits: limits))
     }

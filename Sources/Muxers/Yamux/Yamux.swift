@@ -1,7 +1,7 @@
 public import Bytes
 
 /// yamux (`/yamux/1.0.0`), complete, for either end of a connection. See ``Muxer`` for the order of calls and
-/// ``YamuxMachine`` for the machine itself: this class only gives it an identity, so that a connection can hold any muxer.
+/// `YamuxMachine` for the machine itself: this class only gives it an identity, so that a connection can hold any muxer.
 public final class Yamux: Muxer {
     public static let protocolID = "/yamux/1.0.0"
     private let state: Owned<YamuxMachine>

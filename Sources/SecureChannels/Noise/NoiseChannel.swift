@@ -53,7 +53,9 @@ public final class NoiseChannel: SecureChannel {
     private var verified: RemoteIdentity?
     public private(set) var handshakeMessages: [HandshakeMessage] = []
 
-    /// - Parameter staticKey: made for ``SecureChannelConfiguration/identity``; nil makes one for this connection alone.
+    /// - Parameters:
+    ///   - configuration: who this side is, and whom it expects.
+    ///   - staticKey: made for ``SecureChannelConfiguration/identity``; nil makes one for this connection alone.
     public convenience init(_ configuration: SecureChannelConfiguration, staticKey: NoiseStaticKey? = nil) throws(SecureChannelError) {
         try self.init(configuration, staticKey: staticKey, ephemeralKey: nil)
     }

@@ -26,7 +26,7 @@ public import Multiformats
 /// A client is established before the server has looked at its certificate: should the server refuse it, the first thing that comes is an alert (section
 /// "Peer Authentication").
 ///
-/// libssl shakes hands, and no more: ``TLSRecords`` seals and opens, with the secrets that libssl agreed on.
+/// libssl shakes hands, and no more: `TLSRecords` seals and opens, with the secrets that libssl agreed on.
 ///
 /// TLS has a farewell, ``close()``: when the connection ends without one, ``receiveEnd()`` throws, as somebody between the two may have cut it.
 ///
@@ -61,7 +61,9 @@ public final class TLSChannel: SecureChannel {
     private var established: RemoteIdentity?
     public private(set) var handshakeMessages: [HandshakeMessage] = []
 
-    /// - Parameter certificate: made for ``SecureChannelConfiguration/identity``; nil makes one for this connection alone.
+    /// - Parameters:
+    ///   - configuration: who this side is, and whom it expects.
+    ///   - certificate: made for ``SecureChannelConfiguration/identity``; nil makes one for this connection alone.
     public init(_ configuration: SecureChannelConfiguration, certificate: TLSCertificate? = nil) throws(SecureChannelError) {
         let certificate = if let certificate { certificate } else { try TLSCertificate(signedBy: configuration.identity) }
         precondition(certificate.identity.peerID == configuration.identity.peerID, "a certificate of another identity")
