@@ -70,6 +70,7 @@ public enum Varint {
     /// The specification's practical maximum: nine bytes, 63 bits.
     public static let byteCountMax = 9
 
+    /// What was found at a place.
     public enum Outcome: Equatable {
         /// The value, and how many bytes it took.
         case value(UInt64, byteCount: Int)

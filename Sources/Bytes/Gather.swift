@@ -106,6 +106,7 @@ public import Glibc
 
     /// Bytes appended and not yet written.
     @inlinable public var byteCount: Int { Int(appended - written) }
+    /// Whether all that was appended has been written.
     @inlinable public var isEmpty: Bool { appended == written }
 
     /// Whether one more frame with a header of up to 32 bytes and a payload of any size fits.
@@ -116,7 +117,7 @@ public import Glibc
 
     // MARK: Appending
 
-    /// Appends the low `count` bytes of `value`, most significant first.
+    /// Appends eight bytes of a header, the most significant first.
     @inlinable public mutating func appendBigEndian(_ value: UInt64) {
         precondition(arenaUsed + 8 <= arenaCapacity, "the gather is full")
         unsafe arena.storeBytes(of: value.bigEndian, toByteOffset: arenaUsed, as: UInt64.self)
@@ -124,6 +125,7 @@ public import Glibc
         appended &+= 8
     }
 
+    /// Appends four bytes of a header, the most significant first.
     @inlinable public mutating func appendBigEndian(_ value: UInt32) {
         precondition(arenaUsed + 4 <= arenaCapacity, "the gather is full")
         unsafe arena.storeBytes(of: value.bigEndian, toByteOffset: arenaUsed, as: UInt32.self)
@@ -131,6 +133,7 @@ public import Glibc
         appended &+= 4
     }
 
+    /// Appends a byte of a header.
     @inlinable public mutating func appendByte(_ value: UInt8) {
         precondition(arenaUsed < arenaCapacity, "the gather is full")
         unsafe arena.storeBytes(of: value, toByteOffset: arenaUsed, as: UInt8.self)
@@ -138,6 +141,7 @@ public import Glibc
         appended &+= 1
     }
 
+    /// Appends a varint of a header, one to ten bytes.
     @inlinable public mutating func appendVarint(_ value: UInt64) {
         precondition(arenaUsed + 10 <= arenaCapacity, "the gather is full")
         var rest = value

@@ -44,6 +44,7 @@
         freePlaces.push(UInt32(truncatingIfNeeded: index))
     }
 
+    /// The element at a place that is or was in use.
     @inlinable public subscript(index: Int) -> Element {
         @inline(__always) unsafeAddress {
             precondition(index >= 0 && index < used, "no such place in the slab")
@@ -80,12 +81,14 @@
     @inlinable public var count: Int { used }
     @inlinable public var isEmpty: Bool { used == 0 }
 
+    /// Adds the newest element.
     @inlinable public mutating func push(_ element: Element) {
         if used == capacity { grow() }
         unsafe (elements + used).initialize(to: element)
         used += 1
     }
 
+    /// Takes the newest element.
     @inlinable public mutating func pop() -> Element? {
         guard used > 0 else { return nil }
         used -= 1
@@ -123,6 +126,7 @@
     @usableFromInline var head = 0
     @usableFromInline var used = 0
 
+    /// Room for `capacity` elements and more: a power of two; it grows when that is not enough.
     @inlinable public init(capacity: Int = 16) {
         var size = 1
         while size < capacity { size *= 2 }
@@ -135,12 +139,14 @@
     @inlinable public var count: Int { used }
     @inlinable public var isEmpty: Bool { used == 0 }
 
+    /// Adds the newest element.
     @inlinable public mutating func push(_ element: Element) {
         if used == capacity { grow() }
         unsafe (elements + ((head &+ used) & (capacity &- 1))).initialize(to: element)
         used += 1
     }
 
+    /// Adds an element ahead of the oldest.
     @inlinable public mutating func pushFront(_ element: Element) {
         if used == capacity { grow() }
         head = (head &- 1) & (capacity &- 1)
@@ -148,6 +154,7 @@
         used += 1
     }
 
+    /// Takes the oldest element.
     @inlinable public mutating func pop() -> Element? {
         guard used > 0 else { return nil }
         let element = unsafe elements[head]

@@ -1,7 +1,9 @@
 /// An IPv4 address; the number is in host byte order.
 public struct IPv4Address: Hashable, Sendable, CustomStringConvertible {
+    /// In the machine's order: 127.0.0.1 is 0x7f00_0001.
     public let value: UInt32
 
+    /// The address of a number, 0x7f00_0001 for 127.0.0.1.
     public init(_ value: UInt32) { self.value = value }
 
     /// Four decimal numbers and three dots. Leading zeros are refused: some programs read them as octal.
@@ -21,9 +23,12 @@ public struct IPv4Address: Hashable, Sendable, CustomStringConvertible {
 
 /// An IPv6 address in two halves in host byte order.
 public struct IPv6Address: Hashable, Sendable, CustomStringConvertible {
+    /// The first 64 bits, in the machine's order.
     public let high: UInt64
+    /// The last 64 bits.
     public let low: UInt64
 
+    /// The address of two halves.
     public init(high: UInt64, low: UInt64) {
         self.high = high
         self.low = low

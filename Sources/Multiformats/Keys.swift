@@ -3,6 +3,7 @@ import Bytes
 /// The kinds of identity keys (libp2p specification "Peer Ids and Keys", section "Keys"). The numbers are those of the wire.
 public enum KeyType: UInt64, Sendable, CaseIterable {
     case rsa = 0
+    /// What every implementation of libp2p understands; its peer IDs hold the key itself.
     case ed25519 = 1
     case secp256k1 = 2
     case ecdsa = 3
@@ -16,10 +17,12 @@ public struct PublicKey: Hashable, Sendable {
     /// The most bytes of a key. RSA keys of 8192 bits, the longest that go-libp2p accepts, take 1,062.
     public static let dataByteCountMax = 2048
 
+    /// What kind of key.
     public let type: KeyType
     /// RSA and ECDSA: DER of a SubjectPublicKeyInfo. Ed25519: 32 bytes. Secp256k1: a compressed point, 33 bytes.
     public let data: [UInt8]
 
+    /// Throws ``MultiformatError`` when a key of this kind cannot have as many bytes.
     public init(_ type: KeyType, data: [UInt8]) throws(MultiformatError) {
         guard data.count <= Self.dataByteCountMax else {
             throw .tooLarge(.publicKey, byteCount: UInt64(data.count), limitBytes: Self.dataByteCountMax)
@@ -50,10 +53,12 @@ public struct PrivateKey: Equatable, Sendable {
     /// The most bytes of a key. RSA keys of 8192 bits take some 4,700.
     public static let dataByteCountMax = 8192
 
+    /// What kind of key.
     public let type: KeyType
     /// RSA: PKCS #1, DER. Ed25519: the 32 bytes of the seed, then the 32 of the public key. Secp256k1: 32 bytes. ECDSA: DER.
     public let data: [UInt8]
 
+    /// Throws ``MultiformatError`` when a key of this kind cannot have as many bytes.
     public init(_ type: KeyType, data: [UInt8]) throws(MultiformatError) {
         guard data.count <= Self.dataByteCountMax else {
             throw .tooLarge(.privateKey, byteCount: UInt64(data.count), limitBytes: Self.dataByteCountMax)

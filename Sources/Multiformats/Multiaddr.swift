@@ -13,6 +13,7 @@ public struct Multiaddr: Hashable, Sendable {
     /// by the dozen, and each is kept.
     public static let byteCountMax = 2048
 
+    /// From the outside in: address, port, what is spoken there, and at last who is there.
     public let components: [MultiaddrComponent]
 
     /// An address of components that the program chose; one that breaks the invariant is a mistake in it.

@@ -10,16 +10,21 @@ public enum MultiaddrComponent: Hashable, Sendable {
     case ipcidr(UInt8)
     /// A name that resolves to addresses of both kinds, of one kind, or to whole multiaddrs.
     case dns(String), dns4(String), dns6(String), dnsaddr(String)
+    /// A port.
     case tcp(UInt16)
+    /// A port.
     case udp(UInt16)
     /// A path in the file system, with its leading slash.
     case unix(String)
+    /// Who is there.
     case p2p(PeerID)
+    /// Through a relay: what stands before is the relay's address.
     case p2pCircuit
     case quic, quicV1, webtransport, webrtc, webrtcDirect
     /// The multihash of a certificate that the far end may show.
     case certhash(Multihash)
     case tls
+    /// The name that TLS asks for.
     case sni(String)
     case noise
     case ws, wss, http, https

@@ -12,54 +12,88 @@ public enum MultiformatError: Error, Equatable, Sendable {
         case publicKey = "public key"
     }
 
+    /// What is wrong with a varint.
     public enum VarintFault: Sendable {
-        case tooLong, notMinimal
+        /// More than nine bytes.
+        case tooLong
+        /// Not the shortest form of its value.
+        case notMinimal
     }
 
     // Anything made of bytes.
+    /// It ends before it is whole.
     case truncated(Item)
+    /// A number in it is malformed.
     case malformedVarint(Item, VarintFault)
+    /// It is longer than is read.
     case tooLarge(Item, byteCount: UInt64, limitBytes: Int)
+    /// There are bytes behind it.
     case trailingBytes(Item, byteCount: Int)
+    /// What should be text is none.
     case notUTF8(Item)
 
     // Multihash and multibase.
+    /// A hash has another length than its kind has.
     case wrongDigestLength(code: UInt64, byteCount: Int, expected: Int)
+    /// The first character names no base that is known here.
     case unknownBase(prefix: String)
+    /// A character that the base does not have, `offset` characters from the beginning.
     case characterOutsideAlphabet(Multibase, offset: Int)
+    /// No number of bytes has so many characters.
     case impossibleLength(Multibase, characterCount: Int)
+    /// Bits behind the last byte are set.
     case nonZeroPadding(Multibase)
 
     // Peer IDs and keys.
+    /// The text is neither form of a peer ID.
     case notAPeerID(String)
+    /// A peer ID as a CID of another version than 1.
     case unsupportedCIDVersion(UInt64)
+    /// A CID of something else than a key.
     case notALibp2pKey(codec: UInt64)
+    /// Peer IDs are identity hashes or SHA-256.
     case unsupportedPeerIDHash(code: UInt64)
+    /// A number that stands for no kind of key.
     case unknownKeyType(UInt64)
+    /// A key of this kind cannot have as many bytes.
     case wrongKeyLength(KeyType, byteCount: Int)
     /// The second copy of the public key in the older form of an Ed25519 private key is another.
     case keyCopiesDiffer
+    /// A field that must be there is not.
     case missingField(Item, number: UInt32)
     /// Not the one encoding that the peer ID specification allows for these fields.
     case notDeterministic(Item)
 
     // Protobuf.
+    /// A wire type that protobuf does not have, or not any more.
     case unsupportedWireType(UInt8)
+    /// A field has another wire type than it should.
     case wrongWireType(field: UInt32)
+    /// 0, or beyond what protobuf allows.
     case invalidFieldNumber(UInt64)
+    /// More fields than are read.
     case tooManyFields(limit: Int)
 
     // Protocol IDs.
+    /// A protocol ID has at least one byte.
     case emptyProtocolID
+    /// A protocol ID begins with a slash.
     case protocolIDWithoutSlash
+    /// A newline ends a message of multistream-select, so none may be in an ID.
     case protocolIDWithNewline
 
     // Multiaddrs.
+    /// An address has at least one component.
     case emptyMultiaddr
+    /// The text of an address begins with a slash.
     case noLeadingSlash(String)
+    /// A component's name that is not known here, and the whole text.
     case unknownComponent(String, in: String)
+    /// A component's number that is not known here.
     case unknownComponentCode(UInt64)
+    /// The text ends behind a component that needs a value.
     case missingValue(component: String, in: String)
+    /// A component's value cannot be what it is.
     case badValue(component: String, value: String, in: String)
     /// The binary form holds a value that the component cannot have.
     case badBytes(component: String)

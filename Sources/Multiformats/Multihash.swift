@@ -37,7 +37,9 @@ public struct Multihash: Hashable, Sendable {
     /// The longest digest accepted; no function in use gives more than 64 bytes, and an inlined key takes 42.
     public static let digestByteCountMax = 128
 
+    /// Which hash.
     public let code: Code
+    /// What it gave.
     public let digest: [UInt8]
 
     /// - Throws: ``MultiformatError/wrongDigestLength(code:byteCount:expected:)``, ``MultiformatError/tooLarge(_:byteCount:limitBytes:)``.

@@ -14,8 +14,10 @@ public struct PeerID: Hashable, Sendable {
     /// The multicodec of libp2p's keys, in the CID form of an ID.
     private static let keyCodec: UInt64 = 0x72
 
+    /// What the ID is: a hash of the public key, or the key itself.
     public let multihash: Multihash
 
+    /// Throws ``MultiformatError`` when no peer can have such an ID.
     public init(_ multihash: Multihash) throws(MultiformatError) {
         guard multihash.code == .identity || multihash.code == .sha256 else {
             throw .unsupportedPeerIDHash(code: multihash.code.rawValue)

@@ -2,6 +2,7 @@ import Bytes
 
 /// One field of a protobuf message: its number and what the wire holds. Bytes are a range of the message they were read from.
 public struct ProtobufField: Equatable, Sendable {
+    /// What a field holds, by its wire type.
     public enum Value: Equatable, Sendable {
         /// Wire type 0: integers, booleans and enumerations.
         case varint(UInt64)
@@ -13,6 +14,7 @@ public struct ProtobufField: Equatable, Sendable {
         case fixed32(UInt32)
     }
 
+    /// As the message's definition numbers it.
     public let number: UInt32
     public let value: Value
 

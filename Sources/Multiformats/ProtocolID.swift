@@ -8,8 +8,10 @@ public struct ProtocolID: Hashable, Sendable {
     /// With its newline the longest ID is the longest message that go-libp2p reads: 1,024 bytes.
     public static let byteCountMax = 1023
 
+    /// The ID as it is sent.
     public let utf8: [UInt8]
 
+    /// Throws ``MultiformatError`` when the text is no ID.
     public init(_ text: String) throws(MultiformatError) {
         self.utf8 = Array(text.utf8)
         try Self.check(utf8.rawSpan)

@@ -25,7 +25,7 @@ public protocol Muxer: AnyObject {
     /// Opens a stream. Nothing is sent until the next `transmit`.
     ///
     /// - Throws: ``MuxerError/tooManyStreams(limit:)``, ``MuxerError/tooManyUnacknowledgedStreams(limit:)`` (try again at ``MuxerEvent/canOpen``),
-    ///   ``MuxerError/streamIDsExhausted`` or ``MuxerError/closing``.
+    ///   ``MuxerError/streamIDsExhausted``, ``MuxerError/goneAway(code:)`` or ``MuxerError/closing``.
     func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle
 
     /// Queues `payload` as one message of `stream`. Each call becomes at least one frame; messages are never merged, and are split where
@@ -99,7 +99,9 @@ public protocol Muxer: AnyObject {
     /// Whether this stream was opened by this side.
     func isLocal(_ stream: StreamHandle) -> Bool
 
+    /// Open streams, both directions together.
     var streamCount: Int { get }
+    /// What was put on and taken from the connection so far.
     var counters: MuxerCounters { get }
     /// The latest measured round-trip time, or nil when the protocol or the moment has none.
     var roundTripTime: Nanoseconds? { get }
@@ -118,6 +120,7 @@ extension Muxer {
 
 /// What a muxer asks of the connection underneath it, whose end it cannot express in bytes.
 public enum ConnectionDemand: Sendable {
+    /// Nothing: go on.
     case none
     /// All has been written and nothing will follow: shut down the sending side. What comes in goes on.
     case finishSending
@@ -136,11 +139,15 @@ public let eventsPerTransmitMax = 1024
 /// system calls than they gain.
 public let eventsPerReceiveMax = 128
 
+/// What one call of a muxer found, in order; its owner empties it.
 public typealias EventList = Stack<MuxerEvent>
 
 /// Which end of the connection a muxer is: it decides who uses which stream identifiers.
 public enum MuxerRole: Sendable {
-    case initiator, responder
+    /// The end that dialled.
+    case initiator
+    /// The end that was dialled.
+    case responder
 }
 
 /// Names a stream at this end. A handle outlives its stream harmlessly: it is recognised as stale.
@@ -158,6 +165,7 @@ public struct StreamHandle: BitwiseCopyable, Hashable, Sendable {
     }
 }
 
+/// What a muxer tells its owner.
 public enum MuxerEvent: BitwiseCopyable, Equatable, Sendable {
     /// The far end opened a stream. The handle is stale already when the stream ends within the same batch of events; the calls then say so.
     case opened(StreamHandle)
@@ -181,36 +189,61 @@ public enum MuxerEvent: BitwiseCopyable, Equatable, Sendable {
 
 /// Why a multiplexer refuses a call or gives up a connection. ``origin`` says who caused it.
 public enum MuxerError: Error, Equatable, Sendable {
+    /// Who caused it.
     public enum Origin: Sendable {
-        case local, remote
+        /// This side.
+        case local
+        /// The far end.
+        case remote
     }
 
     // Calls that were refused; the connection goes on.
+    /// The handle is stale, or was never one.
     case unknownStream
+    /// This side of the stream is finished.
     case sendSideClosed
+    /// More waits on the stream than ``MuxerLimits/sendQueueBytesMax`` allows; nothing of the payload was queued.
     case sendQueueFull(limitBytes: Int)
+    /// ``MuxerLimits/streamsMax`` is reached.
     case tooManyStreams(limit: Int)
+    /// The far end has yet to acknowledge that many; ``MuxerEvent/canOpen`` tells when it has.
     case tooManyUnacknowledgedStreams(limit: Int)
+    /// A new connection is needed: identifiers are not used twice.
     case streamIDsExhausted
+    /// This side ends the connection, or the far end broke the protocol before.
     case closing
 
     // What the far end did; the connection is over.
+    /// A frame of another version of yamux.
     case unsupportedVersion(UInt8)
+    /// A type, or with mplex a flag, that the protocol does not have.
     case unknownFrameType(UInt8)
+    /// A number in a header, and what is wrong with it.
     case malformedVarint(String)
+    /// A frame announces more than may be in one.
     case frameTooLarge(byteCount: UInt64, limitBytes: Int)
+    /// More data came than the stream's window allowed.
     case windowExceeded(streamID: UInt64, byteCount: Int, windowBytes: Int)
+    /// The window was raised beyond what can be counted.
     case windowOverflow(streamID: UInt64)
+    /// The far end opened a stream with an identifier of this side's.
     case wrongStreamParity(streamID: UInt64)
+    /// The far end opened a stream that is open already.
     case duplicateStream(streamID: UInt64)
+    /// Something came for a stream that nobody has opened.
     case unopenedStream(streamID: UInt64)
     case unacknowledgedStreamsExceeded(limit: Int)
+    /// A frame about the connection names a stream.
     case sessionFrameExpected(streamID: UInt64)
+    /// The far end provokes answers and does not read them.
     case tooManyControlFrames(limit: Int)
+    /// A ping was not answered in time.
     case keepaliveTimeout(afterNanoseconds: Nanoseconds)
+    /// The far end takes no new streams: opening one is refused, and the connection goes on.
     case goneAway(code: UInt32)
     case truncated
 
+    /// Who caused it.
     public var origin: Origin {
         switch self {
         case .unknownStream, .sendSideClosed, .sendQueueFull, .tooManyStreams, .tooManyUnacknowledgedStreams, .streamIDsExhausted, .closing:
@@ -223,14 +256,18 @@ public enum MuxerError: Error, Equatable, Sendable {
 
 /// Why a connection is ended in order. The numbers are yamux's.
 public enum GoAwayCode: UInt32, Sendable {
+    /// The connection is not needed any more.
     case normal = 0
+    /// The other end broke the protocol.
     case protocolError = 1
+    /// Something at this end went wrong.
     case internalError = 2
 }
 
 /// Every byte a muxer put on or took from the connection, by what it was for, and how often.
 /// `sent` counts what `transmit` appended less what was taken back.
 public struct MuxerCounters: Equatable, Sendable {
+    /// One direction of the connection.
     public struct Direction: Equatable, Sendable {
         /// Application bytes.
         public var payloadBytes: UInt64 = 0
@@ -242,18 +279,26 @@ public struct MuxerCounters: Equatable, Sendable {
         public var openCloseBytes: UInt64 = 0
         /// Round-trip probes and their answers.
         public var pingBytes: UInt64 = 0
+        /// Frames that carry data.
         public var dataFrames: UInt64 = 0
+        /// Frames that grant credit.
         public var windowUpdateFrames: UInt64 = 0
 
+        /// All accounts together: what the connection underneath carried.
         public var totalBytes: UInt64 { payloadBytes + dataHeaderBytes + windowUpdateBytes + openCloseBytes + pingBytes }
 
         public init() {}
     }
 
+    /// What this side wrote.
     public var sent = Direction()
+    /// What the far end wrote.
     public var received = Direction()
+    /// Streams that this side opened.
     public var streamsOpened: UInt64 = 0
+    /// Streams that the far end opened.
     public var streamsAccepted: UInt64 = 0
+    /// Streams that a reset ended, whoever sent it.
     public var streamsReset: UInt64 = 0
     /// Payload bytes that arrived for streams that had already ended, and were dropped.
     public var lateBytes: UInt64 = 0

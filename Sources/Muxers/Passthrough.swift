@@ -16,6 +16,7 @@ public import Bytes
 public final class Passthrough: Muxer {
     /// Empty: nothing is negotiated. Its name in a subject is ``name``.
     public static let protocolID = ""
+    /// What stands for it where multiplexers are named.
     public static let name = "none"
 
     /// Received bytes that the application has not given back, beyond which ``wantsInput`` is false.
@@ -78,6 +79,7 @@ public final class Passthrough: Muxer {
         }
     }
 
+    /// Only the initiator opens the one stream; `receiveBufferBytesMax` is what may be unread before reading stops.
     public init(
         role: MuxerRole, limits: MuxerLimits = MuxerLimits(),
         receiveBufferBytesMax: Int = Passthrough.receiveBufferBytesMaxDefault

@@ -7,6 +7,7 @@ public struct NegotiationStep<Event> {
     public let consumedBytes: Int
     /// What is to be sent now, ahead of anything the owner sends itself.
     public let reply: Slice?
+    /// What the message meant.
     public let event: Event
 }
 
@@ -15,12 +16,17 @@ public enum NegotiationError: Error, Equatable, Sendable {
     // The far end broke the rules.
     /// Its first message was not `/multistream/1.0.0`.
     case wrongHeader
+    /// The varint before a message is not one, or not its shortest form.
     case malformedLength
+    /// A message announces more than ``NegotiationLimits/messageBytesMax``.
     case messageTooLong(byteCount: UInt64, limitBytes: Int)
+    /// A message does not end as every message must.
     case missingNewline
     /// The answer to a proposal was neither the proposal nor `na`.
     case unexpectedAnswer(to: ProtocolID)
+    /// ``NegotiationLimits/proposalsMax`` is reached.
     case tooManyProposals(limit: Int)
+    /// ``NegotiationLimits/listRequestsMax`` is reached.
     case tooManyListRequests(limit: Int)
     /// It ended before anything was agreed on.
     case ended

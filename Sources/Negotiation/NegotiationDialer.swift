@@ -24,11 +24,13 @@ public import Multiformats
 public struct NegotiationDialer {
     /// When data of the protocol may be sent.
     public enum Settling: Sendable {
+        /// When the far end has said that it speaks it.
         case whenConfirmed
         /// Behind the first flight. There must be one proposal only.
         case atOnce
     }
 
+    /// What came of one step.
     public enum Event: Equatable, Sendable {
         /// More bytes are needed.
         case incomplete
@@ -53,6 +55,7 @@ public struct NegotiationDialer {
     /// Bytes of the far end's messages; those of one that is not whole yet count as they arrive. What came with a broken message counts in full.
     public private(set) var receivedBytes: UInt64 = 0
 
+    /// One that settles at once must have a single proposal.
     public init(_ proposals: ProtocolProposals, settling: Settling = .whenConfirmed) {
         precondition(settling == .whenConfirmed || proposals.ids.count == 1, "one can settle at once on one proposal only")
         self.proposals = proposals

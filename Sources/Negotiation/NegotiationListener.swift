@@ -24,6 +24,7 @@ public import Multiformats
 ///
 /// Invariant: `sentBytes` and `receivedBytes` are exactly the bytes of the negotiation so far; nothing behind an agreed proposal is consumed.
 public struct NegotiationListener {
+    /// What came of one step.
     public enum Event: Equatable, Sendable {
         /// More bytes are needed.
         case incomplete
@@ -50,6 +51,7 @@ public struct NegotiationListener {
     /// Bytes of the far end's messages; those of one that is not whole yet count as they arrive. What came with a broken message counts in full.
     public private(set) var receivedBytes: UInt64 = 0
 
+    /// Answers by `table`, which other listeners may share.
     public init(_ table: ProtocolTable) { self.table = table }
 
     /// Takes what arrived, up to one message that has an answer.

@@ -13,11 +13,14 @@ public import Multiformats
 ///
 /// Invariant: there is at least one ID, and at most as many as ``NegotiationLimits/proposalsMax`` allows.
 public final class ProtocolProposals {
+    /// In the order they are proposed.
     public let ids: [ProtocolID]
+    /// What the far end may send.
     public let limits: NegotiationLimits
     private let block: Block
     private let messages: [Range<Int>]
 
+    /// At least one ID, and no more than the limits let one negotiation have.
     public init(_ ids: [ProtocolID], limits: NegotiationLimits = NegotiationLimits()) {
         precondition(!ids.isEmpty && ids.count <= limits.proposalsMax, "\(ids.count) proposals; there must be 1 to \(limits.proposalsMax)")
         var bytes = Message.headerBytes

@@ -9,6 +9,7 @@ public import Multiformats
 public final class ProtocolTable {
     /// Which proposals a handler takes.
     public enum Entry {
+        /// This protocol and no other.
         case exact(ProtocolID)
         /// All that the predicate is true for. The answer to `ls` lists the ID beside it.
         case matching(listed: ProtocolID, (ProtocolID) -> Bool)
@@ -20,7 +21,9 @@ public final class ProtocolTable {
         }
     }
 
+    /// In the order they are asked.
     public let entries: [Entry]
+    /// What the far end may send.
     public let limits: NegotiationLimits
     private let block: Block
     private let notAvailable: Range<Int>

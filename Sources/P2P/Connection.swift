@@ -7,6 +7,7 @@ public import SecureChannels
 ///
 /// A handler may open, send, finish, reset and consume from inside any of them; nothing is written before it returns.
 public protocol StreamHandler: AnyObject {
+    /// The far end opened a stream.
     func streamOpened(_ stream: StreamHandle, on connection: Connection)
 
     /// Bytes of a stream arrived. They lie in `block` and may change after this call; ``Connection/keep(_:_:)`` keeps them.
@@ -15,9 +16,13 @@ public protocol StreamHandler: AnyObject {
     /// with ``Connection/consume(_:byteCount:)``, and until then the far end's window shrinks.
     func streamReceived(_ stream: StreamHandle, _ block: Block, _ range: Range<Int>, on connection: Connection) -> Int
 
+    /// The far end will send nothing more on the stream.
     func streamFinished(_ stream: StreamHandle, on connection: Connection)
+    /// The stream ended at once. ``streamClosed(_:on:)`` does not follow.
     func streamReset(_ stream: StreamHandle, code: UInt32, on connection: Connection)
+    /// Both sides have finished and everything was written: the handle is stale from here on.
     func streamClosed(_ stream: StreamHandle, on connection: Connection)
+    /// What was queued has fallen to the low-water mark.
     func streamWritable(_ stream: StreamHandle, on connection: Connection)
     /// `openStream` was refused and may be tried again.
     func connectionCanOpen(_ connection: Connection)
@@ -40,8 +45,11 @@ public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
     case orderly
     /// The far end stopped sending, or was gone, while streams were open.
     case remoteClosed(openStreams: Int)
+    /// The far end broke the multiplexer's protocol, or does not answer its pings.
     case muxer(MuxerError)
+    /// What lies below failed.
     case channel(ChannelError)
+    /// The secure channel gave the connection up.
     case security(SecureChannelError)
     /// This side gave up.
     case aborted
@@ -117,14 +125,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// Received bytes copied out of their block: see ``keep(_:_:)``, and small pieces that wait to be read by a task.
     public private(set) var bytesCopiedOut: UInt64 = 0
 
-    /// - Parameters:
-    ///   - channel: not started yet; the connection's from now on.
-    ///   - muxer: nothing has been asked of it yet.
-    ///   - handler: held until it has heard of the end.
-    ///   - loop: the channel's loop.
-    ///   - limits: what the connection holds and writes at once.
-    ///   - prefix: bytes that go ahead of the muxer's, such as a greeting; counted as negotiation.
-    ///   - negotiationBytesReceived: bytes already read from the channel.
+    /// Takes `channel`, not started yet, and holds `handler` until the end. `prefix` goes ahead of the muxer's bytes, such as a greeting, and is counted as
+    /// negotiation; `negotiationBytesReceived` were read from the channel already.
     public init(
         channel: any Channel, muxer: any Muxer, handler: any StreamHandler, loop: EventLoop, limits: ConnectionLimits = .init(),
         prefix: [UInt8] = [], negotiationBytesReceived: UInt64 = 0
@@ -163,6 +165,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         wantFlush()
     }
 
+    /// Opens a stream; it is told to the far end by the next write. See ``/Muxers/Muxer/openStream(now:)`` for what can refuse it.
     public func openStream() throws(MuxerError) -> StreamHandle {
         let stream = try muxer.openStream(now: loop.now)
         hasSomethingToSay()
@@ -183,16 +186,19 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         try send(QueuedSlice(payload), on: stream)
     }
 
+    /// Ends this side of the stream behind what is queued (half-close). Harmless when repeated.
     public func finish(_ stream: StreamHandle) throws(MuxerError) {
         try muxer.finish(stream)
         hasSomethingToSay()
     }
 
+    /// Ends the stream at once in both directions; what is queued is dropped.
     public func reset(_ stream: StreamHandle, code: UInt32 = 0) {
         muxer.reset(stream, code: code)
         hasSomethingToSay()
     }
 
+    /// Gives back received bytes as credit.
     public func consume(_ stream: StreamHandle, byteCount: Int) {
         muxer.consume(stream, byteCount: byteCount)
         if isPaused, muxer.wantsInput {

@@ -11,6 +11,7 @@ import Synchronization
 ///
 /// Invariant: every connection in `connections` is in `byPeer` unless it is being closed, and neither holds one that has ended.
 public final class Host: Sendable {
+    /// As it was when the host was made.
     public let configuration: HostConfiguration
     let events = HostEvents()
     private let upgradeConfiguration: UpgradeConfiguration
@@ -59,7 +60,9 @@ public final class Host: Sendable {
         }
     }
 
-    /// - Throws: when the keys of secure channels or the loops cannot be made.
+    /// Starts the host's loops, unless it shares others. Ping and identify are answered from now on, and perf where the configuration says so.
+    ///
+    /// - Throws: ``HostError/security(_:)`` or ``HostError/channel(_:)`` when the keys of secure channels or the loops cannot be made.
     public init(_ configuration: HostConfiguration) throws(HostError) {
         self.configuration = configuration
         do {
@@ -112,6 +115,7 @@ public final class Host: Sendable {
         return started
     }
 
+    /// Whose host this is, as others know it.
     public var peerID: PeerID { configuration.identity.peerID }
 
     // MARK: Protocols
@@ -124,7 +128,7 @@ public final class Host: Sendable {
         }
     }
 
-    /// The same with a task for each stream, see ``StreamService/task(_:)``.
+    /// From now on streams that the far end opens for `id` go to a task of their own, see ``StreamService/task(_:)``.
     public func handle(_ id: ProtocolID, _ body: @escaping @Sendable (Stream) async throws -> Void) { handle(id, .task(body)) }
 
     /// Streams for any protocol that `matches` is true for go to `service`, unless something registered earlier takes them. The far end is told of `listed`.
@@ -156,6 +160,8 @@ public final class Host: Sendable {
     // MARK: Listening
 
     /// Listens on `address` and returns what was bound, with its port and, where the form allows, this host's ID at the end.
+    ///
+    /// - Throws: ``HostError/unsupportedAddress(_:)``, ``HostError/hostClosed``, or what the transport could not do.
     @discardableResult
     public func listen(on address: Multiaddr) async throws(HostError) -> Multiaddr {
         let bare = address.withoutPeerID
@@ -270,17 +276,20 @@ public final class Host: Sendable {
     /// A live connection to `peer`, the oldest there is that is not being closed.
     public func connection(to peer: PeerID) -> PeerConnection? { state.withLock { $0.byPeer[peer]?.first } }
 
+    /// All of them, those that are being closed included, the oldest first.
     public var connections: [PeerConnection] { state.withLock { $0.connections.values.sorted { $0.id < $1.id } } }
 
     func isLive(_ connection: PeerConnection) -> Bool { state.withLock { $0.connections[connection.id] != nil } }
 
     /// Opens a stream to a peer that there is a connection to, see ``PeerConnection/openStream(_:)-([ProtocolID])``.
+    ///
+    /// - Throws: ``HostError/notConnected(_:)`` when there is none.
     public func openStream(to peer: PeerID, protocols: [ProtocolID]) async throws(HostError) -> Stream {
         guard let connection = connection(to: peer) else { throw .notConnected(peer) }
         return try await connection.openStream(protocols)
     }
 
-    /// Connects if need be, and opens a stream.
+    /// Connects if need be, and opens a stream: ``connect(to:expecting:)`` and then ``PeerConnection/openStream(_:)-([ProtocolID])``.
     public func openStream(to address: Multiaddr, protocols: [ProtocolID]) async throws(HostError) -> Stream {
         try await connect(to: address).openStream(protocols)
     }

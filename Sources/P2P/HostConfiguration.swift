@@ -48,26 +48,36 @@ public enum HostLoops: Sendable {
 
 /// What libp2p's perf protocol may do on a host: whoever can connect can make a server of it send without end.
 public enum PerfService: Sendable {
-    case off, on
+    /// Streams for it are refused.
+    case off
+    /// Whoever asks is answered.
+    case on
 }
 
 /// How a host is set up.
 public struct HostConfiguration: Sendable {
+    /// Whose host it is: the private key that proves its peer ID.
     public var identity: LocalIdentity
+    /// One loop of the host's own, unless said otherwise.
     public var loops = HostLoops.own(count: 1, EventLoopConfiguration())
     /// What this side speaks, the preferred first.
     public var security: [SecurityKind] = [.noise, .tls]
     /// What this side speaks, the preferred first.
     public var muxers: [MuxerKind] = [.yamux]
+    /// Where the multiplexer is agreed on.
     public var muxerNegotiation = MuxerNegotiation.early
     /// Tried in order; the first that knows an address takes it.
     public var transports: [any Transport] = [SocketTransport(), NameTransport(), MemoryTransport()]
+    /// What the host may hold and how long it waits.
     public var limits = HostLimits()
+    /// Whether perf is answered. Off: whoever can connect could have this side send without end.
     public var perf = PerfService.off
     /// What identify tells about this program.
     public var agentVersion = "streamgauge"
+    /// What identify tells about the network that this host is part of.
     public var protocolVersion = "ipfs/0.1.0"
 
+    /// With the identity given, and everything else as it is usual.
     public init(identity: LocalIdentity) { self.identity = identity }
 
     /// With a new random identity.

@@ -8,8 +8,14 @@ public import SecureChannels
 
 /// Why something that a ``Host``, one of its connections or one of its streams was asked to do does not happen. ``origin`` says who caused it.
 public enum HostError: Error, Sendable {
+    /// Who caused it.
     public enum Origin: Sendable {
-        case local, remote, kernel
+        /// This side: what was asked cannot be, or a limit of its own says no.
+        case local
+        /// The far end.
+        case remote
+        /// The kernel, or the network below it.
+        case kernel
     }
 
     // What was asked.
@@ -25,12 +31,17 @@ public enum HostError: Error, Sendable {
     case nameNotResolved(NameResolution.Failure)
     /// No connection to the peer, and no address to make one.
     case notConnected(PeerID)
+    /// The address names this host.
     case cannotDialSelf
     /// ``Host/close()`` was called.
     case hostClosed
+    /// ``HostLimits/connectionsMax`` is reached.
     case tooManyConnections(limit: Int)
+    /// ``HostLimits/handshakesMax`` is reached: an accepted connection was turned away.
     case tooManyHandshakes(limit: Int)
+    /// ``HostLimits/streamsPerConnectionMax`` is reached.
     case tooManyStreams(limit: Int)
+    /// ``HostLimits/waitingOpensMax`` is reached.
     case tooManyWaitingOpens(limit: Int)
     /// A stream was to be opened for more protocols than a negotiation may propose.
     case tooManyProposals(Int, limit: Int)
@@ -40,26 +51,35 @@ public enum HostError: Error, Sendable {
     case streamClosed
 
     // Keys in files.
+    /// The file cannot be read or made.
     case keyFile(path: String, Errno)
+    /// The file holds no private key of libp2p's.
     case malformedKey(path: String, MultiformatError)
     /// Others than the owner may read the file.
     case keyFileNotPrivate(path: String, mode: UInt32)
+    /// A key cannot be made, or is of no use.
     case key(CipherError)
     /// The keys of secure channels could not be made.
     case security(SecureChannelError)
 
     // Connections.
+    /// A loop, a listener or a connection below could not be made.
     case channel(ChannelError)
+    /// The connection was made, but not secured and multiplexed.
     case upgrade(UpgradeError)
     /// The far end of a dialled address is somebody else.
     case wrongPeer(expected: PeerID, actual: PeerID)
+    /// The connection is over, or was before this was asked of it.
     case connectionEnded(ConnectionEnd)
     /// ``PeerConnection/close()`` was called, or the far end takes no new streams any more: those that are open go on, and none begins.
     case connectionClosing
 
     // Streams.
+    /// The multiplexer refused the call.
     case muxer(MuxerError)
+    /// No protocol was agreed on.
     case negotiation(NegotiationError)
+    /// No protocol was agreed on within ``HostLimits/negotiationNanoseconds``.
     case negotiationTimedOut(afterNanoseconds: UInt64)
     /// The far end reset the stream.
     case streamReset(code: UInt32)
@@ -69,13 +89,18 @@ public enum HostError: Error, Sendable {
     case streamTooLong(expected: Int)
 
     // Protocols of libp2p's own.
+    /// The far end's description of itself is longer than is read.
     case identifyTooLarge(limitBytes: Int)
+    /// The far end's description of itself cannot be read.
     case malformedIdentify(MultiformatError)
     /// The public key in the far end's description of itself is not that of the connection.
     case identifyOfAnotherPeer(claimed: PeerID, actual: PeerID)
+    /// A ping was answered with other bytes.
     case wrongPong
+    /// A stream's deadline passed (``Stream/setDeadline(afterNanoseconds:)``), or an open waited too long for the far end to acknowledge others.
     case timedOut(afterNanoseconds: UInt64)
 
+    /// Who caused it.
     public var origin: Origin {
         switch self {
         case .unsupportedAddress, .pathTooLong, .memoryAddressInUse, .noMemoryListener, .notConnected, .cannotDialSelf, .hostClosed, .connectionClosing,

@@ -4,13 +4,17 @@ import Synchronization
 
 /// What happens to a host and its connections. Events of one connection come in order: connected, everything about its streams, disconnected.
 public enum HostEvent: Sendable {
+    /// The host listens on an address, see ``Host/listen(on:)``.
     case listening(Multiaddr)
+    /// A connection is secured and multiplexed, whoever dialled.
     case connected(PeerConnection)
     /// The far end described itself, once behind ``connected(_:)`` and again whenever it says that something has changed.
     case identified(PeerConnection, Identification)
+    /// The connection is over, and all its streams with it.
     case disconnected(PeerConnection, ConnectionEnd)
     /// A stream's protocol is spoken. Streams that end before it is known are not told of.
     case streamOpened(PeerConnection, ProtocolID, ConnectionDirection)
+    /// The stream is over, however it ended.
     case streamClosed(PeerConnection, ProtocolID, ConnectionDirection)
     /// An accepted connection did not come about.
     case upgradeFailed(UpgradeError)

@@ -7,6 +7,7 @@ public import SecureChannels
 public enum KeyFile {
     /// What to do when there is no such file.
     public enum WhenMissing: Sendable {
+        /// Throw ``HostError/keyFile(path:_:)``.
         case fail
         /// Make a key and keep it there, for the owner's eyes only (mode 0600).
         case create

@@ -11,12 +11,17 @@ import SecureChannels
 public final class PeerConnection: Sendable {
     /// Counts up in a host.
     public let id: UInt64
+    /// Who is at the other end, proved by the handshake; with `plaintext` it is what the far end says.
     public let remotePeerID: PeerID
+    /// The key that ``remotePeerID`` is the ID of.
     public let remotePublicKey: PublicKey
     /// Where the far end is; nil where that has no address, as the dialling end of a Unix socket or of memory.
     public let remoteAddress: Multiaddr?
+    /// Who dialled.
     public let direction: ConnectionDirection
+    /// The secure channel that was agreed on.
     public let security: SecurityKind
+    /// The multiplexer that was agreed on.
     public let muxer: MuxerKind
     /// What securing and multiplexing the connection took.
     public let upgradeReport: UpgradeReport
@@ -95,6 +100,7 @@ public final class PeerConnection: Sendable {
         return try result.get()
     }
 
+    /// Opens a stream for one protocol, see ``openStream(_:)-([ProtocolID])``.
     public func openStream(_ id: ProtocolID) async throws(HostError) -> Stream { try await openStream([id]) }
 
     /// Ends the connection in order: nothing new begins (``HostError/connectionClosing``), and it closes when the last stream has ended. The host does not count on it
@@ -130,9 +136,11 @@ extension PeerConnection: Hashable, CustomStringConvertible {
 public struct ConnectionCounters: Equatable, Sendable {
     /// Negotiation of protocols on streams. The multiplexer counts these bytes among its payload.
     public var streamNegotiation = NegotiationBytes()
+    /// Bytes and frames of the multiplexer, by what they were for.
     public var muxer = MuxerCounters()
     /// All bytes of the socket, and those of the upgrade, of records and of the multiplexer among them.
     public var socket = SocketAccounts()
+    /// Streams open now, or when the connection ended.
     public var openStreams = 0
     /// Streams of the far end's that were turned away for a limit's sake.
     public var streamsRefused: UInt64 = 0

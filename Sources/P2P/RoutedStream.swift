@@ -17,7 +17,9 @@ import Negotiation
 /// Invariant: while `negotiation` is there no received byte has gone to the handler, and none that it left was dropped; the handler hears nothing before
 /// ``StreamProtocolHandler/streamStarted(_:)`` and nothing after ``StreamProtocolHandler/streamEnded(_:_:)``. All on the loop.
 public final class RoutedStream {
+    /// What carries the stream: ``Connection/keep(_:_:)`` keeps received bytes.
     public let connection: Connection
+    /// Who opened it.
     public let direction: ConnectionDirection
     let handle: StreamHandle
     /// Nil once ended.
@@ -30,8 +32,11 @@ public final class RoutedStream {
     private var services: ServiceTable?
     private var handler: (any StreamProtocolHandler)?
     private var hasStarted = false
+    /// Nothing can be sent any more, and no call of the handler follows ``StreamProtocolHandler/streamEnded(_:_:)``.
     public private(set) var isEnded = false
+    /// ``finish()`` was called.
     public private(set) var hasFinishedSending = false
+    /// The far end has finished.
     public private(set) var hasReceivedEnd = false
     /// Kept by the router.
     var isInNegotiation = false

@@ -3,9 +3,11 @@ import SecureChannels
 
 /// Every byte that a socket under a ``SecuredChannel`` carried, by what it was for.
 public struct SocketAccounts: Equatable, Sendable {
+    /// What one direction carried.
     public struct Direction: Equatable, Sendable {
         /// What the channel had carried before the upgrade.
         public internal(set) var beforeBytes: UInt64 = 0
+        /// multistream-select, in the clear.
         public internal(set) var securityNegotiationBytes: UInt64 = 0
         /// Handshake messages, alerts, new keys and farewells.
         public internal(set) var handshakeBytes: UInt64 = 0
@@ -28,12 +30,16 @@ public struct SocketAccounts: Equatable, Sendable {
                 &- unwrittenBytes
         }
 
+        /// Whether the accounts add up to what the socket carried.
         public var isBalanced: Bool { accountedBytes == socketBytes }
     }
 
+    /// What this side wrote.
     public internal(set) var sent = Direction()
+    /// What the far end wrote.
     public internal(set) var received = Direction()
 
+    /// Whether both directions balance.
     public var isBalanced: Bool { sent.isBalanced && received.isBalanced }
 }
 

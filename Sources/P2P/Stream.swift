@@ -10,8 +10,11 @@ public import Reactor
 /// Call order: any reads and writes, one task reading at a time; ``finish()`` when this side has said everything; the stream is over when the far end has finished too.
 /// ``reset(code:)`` ends it at once. A task that is cancelled while it waits resets the stream. A stream that nobody holds any more and that this side has not finished is reset.
 public final class Stream: Sendable {
+    /// What both ends speak on it.
     public let protocolID: ProtocolID
+    /// The connection that carries it.
     public let connection: PeerConnection
+    /// Who opened it.
     public let direction: ConnectionDirection
     private let buffer: LoopBound<StreamBuffer>
 
@@ -35,6 +38,9 @@ public final class Stream: Sendable {
     // MARK: Reading
 
     /// The next bytes, at most `byteCountMax` of them; nil when the far end has finished.
+    ///
+    /// - Throws: ``HostError/streamReset(code:)``, ``HostError/connectionEnded(_:)``, ``HostError/cancelled`` or another reason why the stream ended; bytes that
+    ///   had not been read are lost with it.
     public func read(upTo byteCountMax: Int = .max) async throws(HostError) -> [UInt8]? {
         precondition(byteCountMax > 0, "a read takes at least one byte")
         if loop.isOnLoop, buffer.value.isReadReady {
@@ -83,8 +89,10 @@ public final class Stream: Sendable {
 
     // MARK: Writing
 
-    /// Queues `bytes`. Returns when they are queued and no more waits to be sent than ``HostLimits/sendHighWaterBytes``; else when that has fallen
-    /// to the low-water mark.
+    /// Queues `bytes`, any number of them. Returns when they are queued and no more waits to be sent than ``HostLimits/sendHighWaterBytes``; else when that has fallen
+    /// to the low-water mark. That the far end has them is not said.
+    ///
+    /// - Throws: ``HostError/streamClosed`` behind ``finish()``, or why the stream ended.
     public func write(_ bytes: [UInt8]) async throws(HostError) {
         guard loop.isOnLoop else { return try await writeFromElsewhere(bytes) }
         if bytes.count <= Self.writeBytesMax { return try await write(Slice(copying: bytes)) }
@@ -94,10 +102,10 @@ public final class Stream: Sendable {
         }
     }
 
-    /// The same for the text's bytes.
+    /// Queues the text's bytes in UTF-8, as ``write(_:)-([UInt8])`` does.
     public func write(_ text: String) async throws(HostError) { try await write(Array(text.utf8)) }
 
-    /// The same without a copy. On the stream's loop only.
+    /// Queues the slice's bytes without a copy, else as ``write(_:)-([UInt8])`` does. On the stream's loop only.
     public func write(_ slice: Slice) async throws(HostError) {
         precondition(loop.isOnLoop, "slices belong to the loop")
         guard try buffer.value.write(slice) == .full else { return }

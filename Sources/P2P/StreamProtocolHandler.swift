@@ -5,6 +5,7 @@ public import Bytes
 /// Call order: ``streamStarted(_:)`` once the protocol is known, then any of the middle ones, ``streamEnded(_:_:)`` last and once. A handler may send, finish,
 /// reset and consume from inside any of them; nothing is written before it returns.
 public protocol StreamProtocolHandler: AnyObject {
+    /// The protocol is known, and the handler may send.
     func streamStarted(_ stream: RoutedStream)
 
     /// Bytes arrived, the negotiation's left out. They lie in `block` and may change after this call; ``Connection/keep(_:_:)`` keeps them.
@@ -16,6 +17,7 @@ public protocol StreamProtocolHandler: AnyObject {
     func streamFinished(_ stream: RoutedStream)
     /// What was queued has fallen to the low-water mark.
     func streamWritable(_ stream: RoutedStream)
+    /// The stream is over. The last call.
     func streamEnded(_ stream: RoutedStream, _ end: StreamEnd)
     /// Instead of everything else: the stream could not be opened after all, because the connection ended while the open had to wait.
     func openFailed(_ error: HostError)
@@ -30,6 +32,7 @@ extension StreamProtocolHandler {
 public enum StreamEnd: Sendable {
     /// Both sides finished, and everything was sent.
     case orderly
+    /// A reset, a broken connection or a time-out; what was queued may be lost.
     case failed(HostError)
 }
 

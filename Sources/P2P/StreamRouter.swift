@@ -6,7 +6,9 @@ import Reactor
 
 /// Bytes of negotiation on a connection, both ways: what was handed to the multiplexer, and what it brought.
 public struct NegotiationBytes: Equatable, Sendable {
+    /// Handed to the multiplexer.
     public var sent: UInt64 = 0
+    /// Brought by the multiplexer.
     public var received: UInt64 = 0
 }
 

@@ -4,7 +4,12 @@ public import SecureChannels
 
 /// The secure channels that an ``Upgrader`` can make.
 public enum SecurityKind: String, CaseIterable, Sendable {
-    case noise, tls, plaintext
+    /// `/noise`.
+    case noise
+    /// `/tls/1.0.0`: TLS 1.3 with libp2p's certificates.
+    case tls
+    /// `/plaintext/2.0.0`: protects nothing, and takes the far end's word for who it is.
+    case plaintext
 
     /// By what multistream-select names it.
     public var protocolID: ProtocolID {
@@ -18,7 +23,10 @@ public enum SecurityKind: String, CaseIterable, Sendable {
 
 /// The multiplexers that an ``Upgrader`` can agree on.
 public enum MuxerKind: String, CaseIterable, Sendable {
-    case yamux, mplex
+    /// Holds senders back by windows, each stream for itself.
+    case yamux
+    /// Has no windows: a stream whose reader is slow is reset.
+    case mplex
 
     /// By what multistream-select and the handshakes name it.
     public var protocolID: ProtocolID {
@@ -57,11 +65,13 @@ public enum MuxerNegotiation: String, CaseIterable, Sendable {
 ///
 /// Invariant: `security` and `muxers` name something and nothing twice; there is a key for every kind of security in `security` that needs one.
 public struct UpgradeConfiguration: Sendable {
+    /// Whose connections these are.
     public let identity: LocalIdentity
     /// What this side speaks, the preferred first.
     public let security: [SecurityKind]
     /// What this side speaks, the preferred first.
     public let muxers: [MuxerKind]
+    /// Where the multiplexer is agreed on.
     public var muxerNegotiation: MuxerNegotiation
     /// How long the whole of an upgrade may take. go-libp2p gives a connection 15 seconds too: long enough for a slow path and three round trips, short
     /// enough that a silent peer does not hold a descriptor for long.

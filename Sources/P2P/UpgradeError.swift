@@ -5,23 +5,32 @@ public import SecureChannels
 
 /// Why no connection came of a channel. ``origin`` says who caused it.
 public enum UpgradeError: Error, Equatable, Sendable {
+    /// Who caused it.
     public enum Origin: Sendable {
-        case local, remote, kernel
+        /// This side.
+        case local
+        /// The far end.
+        case remote
+        /// The kernel, or the network below it.
+        case kernel
     }
 
     /// The two ends have no kind of security in common, or the far end negotiates otherwise.
     case securityNegotiation(NegotiationError)
+    /// The secure channel gave the connection up.
     case handshake(SecurityKind, SecureChannelError)
     /// The two ends have no multiplexer in common, or the far end negotiates otherwise.
     case muxerNegotiation(NegotiationError)
     /// The far end stopped sending.
     case ended(during: UpgradeStep)
+    /// What lies below failed.
     case channel(ChannelError, during: UpgradeStep)
     /// The whole upgrade took longer than it may.
     case timedOut(during: UpgradeStep, afterNanoseconds: UInt64)
     /// ``Upgrade/cancel()`` was called.
     case cancelled
 
+    /// Who caused it.
     public var origin: Origin {
         switch self {
         case .securityNegotiation, .muxerNegotiation: .remote

@@ -2,7 +2,9 @@ public import SecureChannels
 
 /// Bytes in both directions.
 public struct Traffic: Equatable, Sendable {
+    /// Bytes that this side wrote.
     public var sent: UInt64 = 0
+    /// Bytes that the far end wrote.
     public var received: UInt64 = 0
 
     public init(sent: UInt64 = 0, received: UInt64 = 0) {
@@ -13,8 +15,11 @@ public struct Traffic: Equatable, Sendable {
 
 /// The parts of an upgrade, in order.
 public enum UpgradeStep: String, CaseIterable, Sendable {
+    /// multistream-select, in the clear.
     case securityNegotiation = "negotiation of security"
+    /// The secure channel's.
     case handshake
+    /// multistream-select within the secure channel; left out where the handshake agreed.
     case muxerNegotiation = "negotiation of the multiplexer"
 }
 
@@ -22,11 +27,15 @@ public enum UpgradeStep: String, CaseIterable, Sendable {
 public struct UpgradeReport: Equatable, Sendable {
     /// What was done, for a waterfall.
     public enum Milestone: Equatable, Sendable {
+        /// The upgrade began.
         case started
+        /// Both ends have agreed on a secure channel.
         case securityAgreed
         /// A message of the handshake was written or had wholly arrived.
         case handshakeMessage(HandshakeMessage)
+        /// The handshake is done, and the far end is who it claims to be.
         case established
+        /// Both ends have agreed on a multiplexer.
         case muxerAgreed
 
         /// In words, for tables.
@@ -42,6 +51,7 @@ public struct UpgradeReport: Equatable, Sendable {
         }
     }
 
+    /// When something was done.
     public struct Mark: Equatable, Sendable {
         public let milestone: Milestone
         /// In the loop's time.
@@ -52,6 +62,7 @@ public struct UpgradeReport: Equatable, Sendable {
 
     /// What the channel had carried before the upgrade began.
     public internal(set) var before = Traffic()
+    /// Bytes of the negotiation of security.
     public internal(set) var securityNegotiation = Traffic()
     /// The handshake itself. What a channel says later that is no payload (alerts, new keys, farewells) is not in it, but in the channel's counters.
     public internal(set) var handshake = Traffic()

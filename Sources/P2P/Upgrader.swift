@@ -13,10 +13,13 @@ public import SecureChannels
 public struct UpgradedConnection {
     /// Carries plaintext; not started yet. Close it if it is not used.
     public let channel: SecuredChannel
+    /// Which multiplexer was agreed on; nobody has made it yet.
     public let muxer: MuxerKind
+    /// Which secure channel was agreed on.
     public let security: SecurityKind
     /// Who the far end is; plaintext takes its word for it.
     public let remote: RemoteIdentity
+    /// What the upgrade cost.
     public let report: UpgradeReport
 }
 
@@ -24,7 +27,9 @@ public struct UpgradedConnection {
 ///
 /// Call order: `init` once for a loop, then ``upgrade(_:_:expectedRemote:prefix:completion:)`` for each channel. All on the loop.
 public final class Upgrader {
+    /// Shared by the upgraders of all loops.
     public let configuration: UpgradeConfiguration
+    /// Where everything happens.
     public let loop: EventLoop
     let security: ProtocolChoice
     let muxers: ProtocolChoice
@@ -59,7 +64,7 @@ public final class Upgrader {
         return upgrade
     }
 
-    /// The same for a channel that somebody else has started and read the beginning of.
+    /// Upgrades a channel that somebody else has started and read the beginning of.
     ///
     /// - Parameters:
     ///   - channel: started; the upgrade's from now on.

@@ -51,6 +51,7 @@ public protocol Channel: AnyObject {
     func close()
     /// No ``ChannelHandler/channelReceived(_:_:)`` until ``resumeReceiving()``: back-pressure, the kernel's buffer fills.
     func pauseReceiving()
+    /// Ends ``pauseReceiving()``.
     func resumeReceiving()
     /// Bytes the kernel has taken so far.
     var bytesSent: UInt64 { get }
@@ -69,5 +70,6 @@ extension Channel {
 
 /// Wants to run once at the end of a turn of the loop; see ``EventLoop/scheduleFlush(_:)``.
 public protocol TurnEndHandler: AnyObject {
+    /// The turn is at its end. Called once for each ``EventLoop/scheduleFlush(_:)``.
     func turnEnded()
 }

@@ -5,7 +5,12 @@ public import Kernel
 public enum ChannelError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Who caused it.
     public enum Origin: Sendable {
-        case local, remote, kernel
+        /// This side, or this machine's settings.
+        case local
+        /// The far end.
+        case remote
+        /// The kernel, or the network below it.
+        case kernel
     }
 
     /// Nobody listens at the address.
@@ -20,6 +25,7 @@ public enum ChannelError: Error, Equatable, Sendable, CustomStringConvertible {
     case addressInUse
     /// The address is none of this machine's.
     case addressNotAvailable
+    /// This process may not use the address or the path.
     case permissionDenied
     /// A Unix socket's path, or a directory on the way to it, does not exist.
     case noSuchPath
@@ -34,6 +40,7 @@ public enum ChannelError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Anything else the kernel said.
     case kernel(Errno)
 
+    /// What a failed system call means for a connection.
     public init(_ error: Errno) {
         self =
             switch error.code {
@@ -54,6 +61,7 @@ public enum ChannelError: Error, Equatable, Sendable, CustomStringConvertible {
         if case .kernel(let error) = self { error.code == EAGAIN } else { false }
     }
 
+    /// Who caused it.
     public var origin: Origin {
         switch self {
         case .refused, .timedOut, .reset: .remote

@@ -64,6 +64,7 @@ public final class EpollBackend: Backend {
 
     private static let wakerToken = Token(raw: .max)
 
+    /// A backend that receives into blocks of `pool`. Throws the call that failed.
     public init(pool: BlockPool) throws(Errno) {
         self.pool = pool
         eventWaker = try EventWaker()

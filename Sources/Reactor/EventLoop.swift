@@ -14,6 +14,7 @@ import Synchronization
 /// A loop is also a serial executor and a task executor: `Task(executorPreference: loop)` and actors with the loop as their
 /// executor run on its thread without a hop. Jobs that arrive when the loop is over run on the thread that brings them, one at a time, so nothing is lost.
 public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+    /// As it was when the loop was made.
     public let configuration: EventLoopConfiguration
     /// Which I/O interface the loop uses, and why this one.
     public let io: IOSelection
@@ -111,6 +112,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         }
     }
 
+    /// Runs a job of async code on the loop. Any thread.
     public func enqueue(_ job: consuming ExecutorJob) {
         let unowned = UnownedJob(job)
         if isOnLoop, !inbox.isOver { return localJobs.value.push(unowned) }
@@ -339,6 +341,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         return counts
     }
 
+    /// What the loop did so far.
     public var turnCounts: TurnCounts {
         var counts = turnCountsSoFar.value
         counts.submissions = inbox.submissions

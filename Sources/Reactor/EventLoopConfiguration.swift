@@ -21,7 +21,9 @@ public struct EventLoopConfiguration: Sendable {
 public enum IOChoice: String, CaseIterable, Sendable {
     /// The best one that works here.
     case auto
+    /// Readiness: the kernel tells when to call, and each operation is a system call.
     case epoll
+    /// Completions: operations are handed over in batches. Not every kernel or container allows it.
     case uring
 }
 
@@ -37,6 +39,7 @@ public struct TurnCounts: Equatable, Sendable {
     public var spins: UInt64 = 0
     /// Completions and readiness events.
     public var events: UInt64 = 0
+    /// Timers whose time had come.
     public var timersFired: UInt64 = 0
     /// Work and jobs that came from other threads.
     public var submissions: UInt64 = 0
@@ -44,6 +47,7 @@ public struct TurnCounts: Equatable, Sendable {
     public var wakeSignals: UInt64 = 0
     /// Jobs of async code that ran on the loop.
     public var jobs: UInt64 = 0
+    /// Calls of ``TurnEndHandler/turnEnded()``.
     public var turnEndCalls: UInt64 = 0
 
     public init() {}

@@ -8,6 +8,7 @@ public struct IOSelection: Sendable, Equatable {
     /// Why this one, in words for a person.
     public let reason: String
 
+    /// For a backend of the caller's.
     public init(name: String, reason: String) {
         self.name = name
         self.reason = reason

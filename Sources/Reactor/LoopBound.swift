@@ -3,8 +3,10 @@
 /// The last reference to what it holds must be let go on the loop as well.
 public struct LoopBound<Value>: @unchecked Sendable {
     private let stored: Value
+    /// Where the value may be looked at.
     public let loop: EventLoop
 
+    /// `value` belongs to `loop` from now on. Any thread.
     public init(_ value: Value, on loop: EventLoop) {
         stored = value
         self.loop = loop

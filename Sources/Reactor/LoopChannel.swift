@@ -149,6 +149,7 @@ public final class Listener {
     public internal(set) var acceptFailures: UInt64 = 0
     /// Why it failed last.
     public internal(set) var lastFailure: ChannelError?
+    /// ``close()`` was called, or the loop is over.
     public internal(set) var isClosed = false
     let token: Token
     private(set) var accepted: ((any Channel) -> Void)?

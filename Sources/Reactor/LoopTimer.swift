@@ -23,6 +23,7 @@ public final class LoopTimer {
         self.action = action
     }
 
+    /// Whether it is going to fire.
     public var isArmed: Bool { state != .idle }
 
     /// Fires at `deadline` instead of whenever it would have. A deadline in the past fires in the next turn.

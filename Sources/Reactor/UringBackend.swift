@@ -90,6 +90,7 @@ public final class UringBackend: Backend {
     private var isEnabled = false
     private var isShutDown = false
 
+    /// A backend that receives into blocks of `pool`. Throws the call that failed, as where io_uring is not allowed.
     public init(pool: BlockPool) throws(Errno) {
         self.pool = pool
         eventWaker = try EventWaker()

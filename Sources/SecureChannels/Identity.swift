@@ -6,10 +6,14 @@ public import Multiformats
 ///
 /// Invariant: `publicKey` and `peerID` belong to `key`.
 public final class LocalIdentity: Sendable {
+    /// The private key: signs handshakes.
     public let key: IdentityKey
+    /// As peers exchange it.
     public let publicKey: PublicKey
+    /// What follows from the public key.
     public let peerID: PeerID
 
+    /// The identity of `key`.
     public init(_ key: IdentityKey) {
         self.key = key
         publicKey = PublicKey(key.publicKey)

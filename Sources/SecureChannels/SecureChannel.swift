@@ -65,6 +65,7 @@ public protocol SecureChannel: AnyObject {
     /// Who the far end is, once ``isEstablished``.
     var remote: RemoteIdentity? { get }
 
+    /// Every byte that was put on and taken from the connection so far, by what it was for.
     var counters: SecureChannelCounters { get }
 
     /// The handshake's messages so far, both ways, in order: an owner with a clock sees after each call which ones are new. Stays as it is after the handshake.
@@ -86,12 +87,17 @@ extension SecureChannel {
 
 /// Which end of a connection a channel is: the one that dialled speaks first.
 public enum SecureChannelRole: Sendable {
-    case initiator, responder
+    /// The end that dialled.
+    case initiator
+    /// The end that was dialled.
+    case responder
 }
 
 /// What a channel needs to know before it begins.
 public struct SecureChannelConfiguration: Sendable {
+    /// Whose channel it is.
     public var identity: LocalIdentity
+    /// Who speaks first.
     public var role: SecureChannelRole
     /// Who the far end must be, or nil for anybody. A dialler knows; a listener does not.
     public var expectedRemote: PeerID?
@@ -109,7 +115,9 @@ public struct SecureChannelConfiguration: Sendable {
 
 /// What the handshake found out about the far end.
 public struct RemoteIdentity: Equatable, Sendable {
+    /// The ID that follows from ``publicKey``.
     public let peerID: PeerID
+    /// The far end has proved that it has the private key, but for plaintext, where it only says so.
     public let publicKey: PublicKey
     /// The multiplexer that both ends now use, or nil when it is still to be negotiated.
     public let muxer: ProtocolID?

@@ -3,6 +3,7 @@
 /// Invariant: `totalBytes` of a direction is exactly what ``SecureChannel/takeOutput()``, ``SecureChannel/seal(_:from:byteLimit:into:at:)`` and ``SecureChannel/close()`` gave, or
 /// what ``SecureChannel/open(_:_:into:)`` took.
 public struct SecureChannelCounters: Equatable, Sendable {
+    /// One direction of the connection.
     public struct Direction: Equatable, Sendable {
         /// Handshake messages with their framing, and alerts and farewells.
         public var handshakeBytes: UInt64 = 0
@@ -10,10 +11,12 @@ public struct SecureChannelCounters: Equatable, Sendable {
         public var recordOverheadBytes: UInt64 = 0
         /// What was sealed or opened.
         public var payloadBytes: UInt64 = 0
+        /// Records sealed or opened.
         public var records: UInt64 = 0
         /// Bytes of a record that has not wholly arrived; they move to the other accounts when it has. 0 when sending.
         public var unfinishedBytes: UInt64 = 0
 
+        /// All accounts together.
         public var totalBytes: UInt64 { handshakeBytes + recordOverheadBytes + payloadBytes + unfinishedBytes }
 
         public init() {}
@@ -27,7 +30,9 @@ public struct SecureChannelCounters: Equatable, Sendable {
         }
     }
 
+    /// What this side wrote.
     public var sent = Direction()
+    /// What the far end wrote.
     public var received = Direction()
     /// Payload bytes that were copied, beside encrypting and decrypting them from one place to another.
     public var bytesCopied: UInt64 = 0
@@ -37,12 +42,17 @@ public struct SecureChannelCounters: Equatable, Sendable {
 
 /// A message of a handshake that was sent or received whole.
 public struct HandshakeMessage: Equatable, Sendable {
+    /// Which way it went.
     public enum Direction: Sendable {
-        case sent, received
+        /// This side wrote it.
+        case sent
+        /// The far end wrote it.
+        case received
     }
 
     /// As the protocol's specification calls it: `e`, `e, ee, s, es`, `Exchange`.
     public let name: String
+    /// Who wrote it.
     public let direction: Direction
     /// With its framing.
     public let byteCount: Int

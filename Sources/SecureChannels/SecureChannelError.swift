@@ -3,8 +3,12 @@ public import Multiformats
 
 /// Why a secure channel gives up its connection. ``origin`` says who caused it.
 public enum SecureChannelError: Error, Equatable, Sendable {
+    /// Who caused it.
     public enum Origin: Sendable {
-        case local, remote
+        /// This side.
+        case local
+        /// The far end.
+        case remote
     }
 
     // The handshake: what the far end sent.
@@ -14,9 +18,11 @@ public enum SecureChannelError: Error, Equatable, Sendable {
     case handshakeTooShort(message: String, byteCount: Int)
     /// Its tag is wrong: falsified on the way, or made with other keys.
     case handshakeNotAuthentic(message: String)
+    /// A message is not the protobuf that the specification says.
     case malformedHandshake(MultiformatError)
     /// The varint before a message is not one.
     case malformedLength
+    /// Something that a handshake must hold is not in it.
     case missingField(HandshakeField)
     /// A key of the handshake or of the far end's identity that cannot be used.
     case keyRefused(CipherError)
@@ -26,27 +32,33 @@ public enum SecureChannelError: Error, Equatable, Sendable {
     case peerIDMismatch(expected: PeerID, actual: PeerID)
     /// The peer ID that the far end sent does not belong to the key it sent.
     case peerIDNotOfKey(claimed: PeerID, actual: PeerID)
+    /// More multiplexers are offered than ``SecureChannelLimits/muxersMax``.
     case tooManyMuxers(limit: Int)
     /// Both ends offered multiplexers, none in common.
     case noCommonMuxer(remote: [ProtocolID])
 
     // Records: what the far end sent.
+    /// Not even a tag fits into it.
     case recordTooShort(byteCount: Int)
     /// Its tag is wrong: falsified, repeated, left out or out of order. `number` counts records from 0.
     case recordNotAuthentic(number: UInt64)
 
     // How the far end stopped.
+    /// Before the handshake was done.
     case endedInHandshake
+    /// A record was begun and not ended.
     case endedInRecord
 
     /// What only TLS knows.
     case tls(TLSFailure)
 
     // This side.
+    /// libcrypto failed.
     case library(CipherError)
     /// The last nonce of a key has been used: a new connection is needed.
     case nonceExhausted
 
+    /// Who caused it.
     public var origin: Origin {
         switch self {
         case .library, .nonceExhausted: .local
@@ -57,8 +69,11 @@ public enum SecureChannelError: Error, Equatable, Sendable {
 
 /// What a handshake must hold.
 public enum HandshakeField: String, Sendable {
+    /// The public key of the host.
     case identityKey = "public key"
+    /// What proves that the host has the private key.
     case identitySignature = "signature"
+    /// The host's ID.
     case peerID = "peer ID"
 }
 

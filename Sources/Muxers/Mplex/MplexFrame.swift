@@ -76,6 +76,7 @@ struct MplexHeaderReader: BitwiseCopyable {
 
 /// What mplex needs beyond ``MuxerLimits``.
 public struct MplexLimits: Sendable {
+    /// The limits that every muxer has.
     public var common = MuxerLimits()
     /// The most data in one message; the specification fixes it.
     public static let messageBytesMax = 1 << 20

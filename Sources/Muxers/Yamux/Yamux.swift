@@ -6,6 +6,7 @@ public final class Yamux: Muxer {
     public static let protocolID = "/yamux/1.0.0"
     private let state: Owned<YamuxMachine>
 
+    /// The role decides who opens streams with odd identifiers: the initiator.
     public init(role: MuxerRole, limits: YamuxLimits = YamuxLimits()) {
         state = Owned(YamuxMachine(role: role, limits: limits))
     }

@@ -53,6 +53,7 @@ struct YamuxHeader: BitwiseCopyable {
 
 /// What yamux needs beyond ``MuxerLimits``.
 public struct YamuxLimits: Sendable {
+    /// The limits that every muxer has.
     public var common = MuxerLimits()
     /// The window every stream begins with; the specification fixes it.
     public static let windowBytesInitial: UInt32 = 256 << 10
@@ -90,14 +91,18 @@ public struct YamuxMarkers: Sendable {
         case whenContended
     }
 
+    /// When data is marked.
     public var use = Use.always
+    /// How much data goes between two pings.
     public var spacingBytes = 64 << 10
     /// The least that may be unconfirmed; the cap rises with the measured bandwidth-delay product.
     public var unconfirmedBytesMin = 256 << 10
+    /// The most that may be unconfirmed, however large the bandwidth-delay product.
     public var unconfirmedBytesMax = 8 << 20
 
     public init() {}
 
+    /// Marks only while small messages would wait behind bulk, see ``Use/whenContended``.
     public static var whenContended: YamuxMarkers {
         var markers = YamuxMarkers()
         markers.use = .whenContended

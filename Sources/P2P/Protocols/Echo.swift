@@ -3,8 +3,10 @@ public import Multiformats
 
 /// `/echo/1.0.0`: what comes in goes back, until the far end finishes. The protocol that libp2p's examples speak.
 public enum Echo {
+    /// How streams name it.
     public static let protocolID: ProtocolID = "/echo/1.0.0"
 
+    /// For ``Host/handle(_:_:)-(ProtocolID,StreamService)``; a host does not answer it by itself.
     public static var service: StreamService { .callbacks { _ in EchoHandler() } }
 }
 

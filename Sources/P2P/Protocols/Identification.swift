@@ -6,12 +6,17 @@ public struct Identification: Equatable, Sendable {
     /// Addresses and protocols that are kept of one peer: thousands of either are no honest host's.
     static let itemsMax = 1000
 
+    /// Always that of the connection, when it is there: another ends the exchange.
     public var publicKey: PublicKey?
+    /// Where it says that it can be reached.
     public var listenAddresses: [Multiaddr] = []
+    /// What it says that it speaks.
     public var protocols: [ProtocolID] = []
     /// Where the far end sees this host.
     public var observedAddress: Multiaddr?
+    /// The network that it is part of, such as `ipfs/0.1.0`.
     public var protocolVersion: String?
+    /// The program that it runs.
     public var agentVersion: String?
 
     public init() {}

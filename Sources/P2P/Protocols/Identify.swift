@@ -5,12 +5,17 @@ import SecureChannels
 /// `/ipfs/id/1.0.0` and `/ipfs/id/push/1.0.0` (libp2p specification "Identify"): a host describes itself to whoever asks, and tells when that has changed. The
 /// description is one protobuf message, or several that add up, each behind its length; then the sender finishes.
 public enum Identify {
+    /// The one who opens the stream is told.
     public static let protocolID: ProtocolID = "/ipfs/id/1.0.0"
+    /// The one who opens the stream tells.
     public static let pushProtocolID: ProtocolID = "/ipfs/id/push/1.0.0"
     /// The longest description that is read: hundreds of addresses and protocols, and a signed record of the same, take some 20 KiB.
     static let bytesMax = 64 << 10
 
-    /// Asks the far end who it is.
+    /// Asks the far end who it is. A host does so by itself for every connection, see ``PeerConnection/identification``.
+    ///
+    /// - Throws: ``HostError/timedOut(afterNanoseconds:)``, ``HostError/identifyTooLarge(limitBytes:)``, ``HostError/malformedIdentify(_:)``,
+    ///   ``HostError/identifyOfAnotherPeer(claimed:actual:)``, or why the stream failed.
     public static func ask(_ connection: PeerConnection, timeoutNanoseconds: UInt64) async throws(HostError) -> Identification {
         let stream = try await connection.openStream(protocolID)
         stream.setDeadline(afterNanoseconds: timeoutNanoseconds)

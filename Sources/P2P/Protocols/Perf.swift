@@ -9,13 +9,16 @@ public import Multiformats
 ///          ◀──────────────────────────── count bytes ──────── finish  server
 /// ```
 public enum Perf {
+    /// How streams name it.
     public static let protocolID: ProtocolID = "/perf/1.0.0"
     /// What is sent at a time.
     private static let chunkBytes = 64 << 10
 
     /// What a client measured.
     public struct Outcome: Equatable, Sendable {
+        /// Payload sent, without the header.
         public let uploadedBytes: UInt64
+        /// Payload received.
         public let downloadedBytes: UInt64
         /// From the first byte until the far end began to answer; with nothing to download, until it finished.
         public let uploadNanoseconds: UInt64

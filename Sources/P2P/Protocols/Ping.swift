@@ -6,6 +6,7 @@ public import Multiformats
 ///
 /// Call order: ``open(on:)``, any number of ``roundTrip(timeoutNanoseconds:)``, ``close()``.
 public struct Ping: Sendable {
+    /// How streams name it.
     public static let protocolID: ProtocolID = "/ipfs/ping/1.0.0"
     static let byteCount = 32
     /// How long to wait for an answer unless told otherwise; go-libp2p waits as long.
@@ -13,6 +14,7 @@ public struct Ping: Sendable {
 
     private let stream: Stream
 
+    /// Opens the stream that the pings go over. A far end that does not answer pings is found out by the first one.
     public static func open(on connection: PeerConnection) async throws(HostError) -> Ping {
         Ping(stream: try await connection.openStream(protocolID))
     }
@@ -46,8 +48,10 @@ public struct Ping: Sendable {
         }
     }
 
+    /// Finishes the stream.
     public func close() async { try? await stream.finish() }
 
+    /// What every host answers by itself.
     public static var service: StreamService { .callbacks { _ in PingHandler() } }
 }
 

@@ -88,6 +88,7 @@ public final class NoiseStaticKey: Sendable {
     let signature: [UInt8]
     let identity: LocalIdentity
 
+    /// A new key, and the signature of `identity` that says whose it is.
     public init(signedBy identity: LocalIdentity) throws(SecureChannelError) {
         self.identity = identity
         do {

@@ -38,6 +38,7 @@ public final class PlaintextChannel: SecureChannel {
     public private(set) var counters = SecureChannelCounters()
     public private(set) var handshakeMessages: [HandshakeMessage] = []
 
+    /// Nothing is signed, and so nothing can fail.
     public init(_ configuration: SecureChannelConfiguration) {
         self.configuration = configuration
     }

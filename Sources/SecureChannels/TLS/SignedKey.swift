@@ -89,6 +89,7 @@ public final class TLSCertificate: Sendable {
     let context: TLSContext
     let identity: LocalIdentity
 
+    /// A new certificate with a key of its own, and the signature of `identity` that says whose it is.
     public init(signedBy identity: LocalIdentity) throws(SecureChannelError) {
         do {
             let key = try TLSCertificateKey()

@@ -7,6 +7,7 @@ public enum TLSFailure: Equatable, Sendable {
     case notTLS
     /// libssl refused what the far end sent, for the reason it gives; the alert was sent.
     case refused(reason: String, alert: TLSAlert?)
+    /// The far end's certificate breaks libp2p's rules.
     case certificate(TLSCertificateFault)
     /// The value of libp2p's extension is not a `SignedKey`.
     case malformedSignedKey
@@ -14,6 +15,7 @@ public enum TLSFailure: Equatable, Sendable {
     case unknownApplicationProtocol
 
     // Records.
+    /// A record announces more than TLS allows.
     case recordTooLarge(byteCount: Int, limitBytes: Int)
     /// A record that has no place here, by the type it shows or, once decrypted, has.
     case unexpectedRecord(type: UInt8)
@@ -21,6 +23,7 @@ public enum TLSFailure: Equatable, Sendable {
     case recordWithoutType
     /// A message that has no place after the handshake, or not in this direction.
     case unexpectedMessage(type: UInt8)
+    /// A message after the handshake cannot be read.
     case malformedMessage(type: UInt8)
     /// An alert that is not of two bytes.
     case malformedAlert
