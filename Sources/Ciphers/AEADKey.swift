@@ -45,6 +45,7 @@ import Glibc
 /// Invariant: what was opened is given to nobody before its tag has been checked; that is the caller's promise for pieces, whose plaintext
 /// is written before.
 @safe public struct AEADKey: ~Copyable {
+    /// The ciphers there are.
     public enum Algorithm: Sendable {
         /// RFC 8439; the cipher of libp2p's noise.
         case chaCha20Poly1305
@@ -63,10 +64,12 @@ import Glibc
         }
     }
 
+    /// What sealing adds to a message.
     public static let tagByteCount = 16
 
     private let context: OpaquePointer
 
+    /// Throws ``CipherError/wrongByteCount(_:expected:)`` when `key` is not as long as the cipher's keys are.
     public init(_ algorithm: Algorithm, key: RawSpan) throws(CipherError) {
         guard key.byteCount == algorithm.keyByteCount else { throw .wrongByteCount(key.byteCount, expected: algorithm.keyByteCount) }
         guard let context = unsafe EVP_CIPHER_CTX_new() else { throw Library.failure("make a cipher") }
@@ -93,7 +96,7 @@ import Glibc
         try seal(&gather, &cursor, byteCount, followedBy: nil, nonce, associated, block, offset)
     }
 
-    /// The same with one byte more behind those of the gather, encrypted as they are.
+    /// Encrypts bytes of `gather` as ``seal(_:from:byteCount:nonce:authenticating:into:at:)`` does, with one byte more behind them.
     public func seal(
         _ gather: inout Gather, from cursor: inout Gather.Cursor, byteCount: Int, followedBy last: UInt8, nonce: AEADNonce,
         authenticating associated: RawSpan, into block: Block, at offset: Int

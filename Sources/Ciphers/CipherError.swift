@@ -22,6 +22,7 @@ public enum CipherError: Error, Equatable, Sendable, CustomStringConvertible {
     /// The public part that came with a private key is not its own.
     case mismatchedKeyPair
 
+    /// Who caused it.
     public var origin: Origin {
         if case .library = self { .local } else { .supplier }
     }

@@ -3,6 +3,7 @@ import COpenSSL
 
 /// The hash function SHA-256 (FIPS 180-4).
 public enum SHA256 {
+    /// Of a digest.
     public static let byteCount = 32
 
     public static func hash(_ bytes: RawSpan) throws(CipherError) -> [UInt8] {

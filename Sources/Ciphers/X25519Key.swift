@@ -5,6 +5,7 @@ import COpenSSL
 ///
 /// Invariant: `publicKey` belongs to the private part, which never leaves libcrypto.
 public final class X25519Key: Sendable {
+    /// Of a public key, a private key and a shared secret.
     public static let byteCount = 32
 
     private let key: KeyHandle

@@ -3,6 +3,7 @@
 /// Invariant of an honest run: ``residual`` is 0, that is, the accounts add up to what was counted at the system call; and
 /// ``kernelResidual`` is 0 where the kernel keeps a count of its own (TCP_INFO), the independent witness.
 public struct ByteLedger: Codable, Sendable, Equatable {
+    /// Application bytes.
     public var payload: UInt64 = 0
     /// Headers of frames that carry payload.
     public var muxDataHeader: UInt64 = 0
@@ -10,9 +11,11 @@ public struct ByteLedger: Codable, Sendable, Equatable {
     public var muxWindowUpdate: UInt64 = 0
     /// Frames that only open, acknowledge, finish or reset a stream, and the end of the session.
     public var muxOpenClose: UInt64 = 0
+    /// Round-trip probes and their answers.
     public var muxPing: UInt64 = 0
     /// What a secure channel adds to each record: length prefixes and authentication tags.
     public var securityRecord: UInt64 = 0
+    /// The handshake of the secure channel, with alerts and farewells.
     public var handshake: UInt64 = 0
     /// multistream-select.
     public var negotiation: UInt64 = 0

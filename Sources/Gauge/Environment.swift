@@ -2,10 +2,13 @@
 ///
 /// Everything about the machine is read from `/proc` and `/sys`; what is not there is absent with a reason.
 public struct Environment: Codable, Sendable, Equatable {
+    /// Of the program's source.
     public var commit: Measured<String>
+    /// Of Swift, with its version.
     public var compiler: String
     /// `release` or `debug`. Figures of a debug build mean nothing.
     public var buildConfiguration: String
+    /// The kernel's release.
     public var kernel: Measured<String>
     public var architecture: String
     public var cpuModel: Measured<String>
@@ -13,11 +16,14 @@ public struct Environment: Codable, Sendable, Equatable {
     public var cores: Measured<Int>
     /// Processors that this process may use.
     public var coresAllowed: Measured<Int>
+    /// Of the whole machine.
     public var memoryBytes: Measured<Int>
     /// Frequency governor of the first processor.
     public var governor: Measured<String>
     public var hypervisor: Measured<String>
+    /// As the program names it.
     public var allocator: String
+    /// `epoll` or `io_uring`.
     public var ioBackend: String
     /// Kernel settings that decide throughput and what can be measured, by their name under `/proc/sys`.
     public var sysctls: [String: Measured<String>]

@@ -57,6 +57,7 @@ public struct LatencyHistogram: Sendable, Equatable {
         histogram.add(other.histogram)
     }
 
+    /// Forgets everything that was recorded.
     public mutating func reset() { histogram.reset() }
 
     /// The values below which the `wanted` percentages of spans lie, in nanoseconds and in the order asked for; zeros when nothing was
@@ -93,12 +94,14 @@ public struct LatencyHistogram: Sendable, Equatable {
 
 /// The figures of a latency distribution that a record keeps, in whole nanoseconds.
 public struct LatencySummary: Codable, Sendable, Equatable {
+    /// The median, nanoseconds as all of these.
     public var p50: Int
     public var p90: Int
     public var p99: Int
     public var p999: Int
     public var max: Int
     public var min: Int
+    /// The arithmetic mean.
     public var mean: Int
     /// Spans recorded.
     public var count: Int

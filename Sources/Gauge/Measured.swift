@@ -14,14 +14,17 @@ public enum Measured<Value> {
     /// What a figure is before anybody measured it.
     public static var unmeasured: Measured { .unavailable("not measured") }
 
+    /// Nil when it could not be had.
     public var value: Value? {
         if case .value(let value) = self { value } else { nil }
     }
 
+    /// Why it could not be had; nil when it was.
     public var reason: String? {
         if case .unavailable(let reason) = self { reason } else { nil }
     }
 
+    /// The same absence, or the value transformed.
     public func map<Other>(_ transform: (Value) -> Other) -> Measured<Other> {
         switch self {
         case .value(let value): .value(transform(value))
@@ -90,6 +93,7 @@ extension Measured: ExpressibleByFloatLiteral where Value: ExpressibleByFloatLit
 public enum Side: String, Codable, Sendable, CaseIterable {
     case client, server
 
+    /// The opposite one.
     public var other: Side { self == .client ? .server : .client }
 }
 

@@ -16,9 +16,11 @@ public final class Payload {
     /// Table size: any start plus the longest piece lies inside.
     public static let tableBytes = 131_072
 
+    /// Of the run: the same at both ends.
     public let seed: UInt64
     @usableFromInline let table: Block
 
+    /// Makes the table, 128 KiB.
     public init(seed: UInt64) {
         self.seed = seed
         var bytes: [UInt8] = []

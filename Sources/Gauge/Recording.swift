@@ -1,11 +1,18 @@
 /// What recorders recorded: one thread's, or several merged. A server sends its own to the client as JSON.
 public struct Recording: Codable, Sendable, Equatable {
+    /// Counts of the measured window.
     public struct Totals: Codable, Sendable, Equatable {
+        /// Payload handed to streams.
         public var payloadBytesSent: UInt64 = 0
+        /// Whole messages handed to streams.
         public var messagesSent: UInt64 = 0
+        /// Payload that reached handlers.
         public var payloadBytesReceived: UInt64 = 0
+        /// Whole messages that reached handlers.
         public var messagesReceived: UInt64 = 0
+        /// Requests, streams (churn) or connections (connect) that were answered.
         public var operationsCompleted: UInt64 = 0
+        /// Those that failed.
         public var operationsFailed: UInt64 = 0
 
         public init() {}
@@ -36,8 +43,11 @@ public struct Recording: Codable, Sendable, Equatable {
 
     /// What happened in one interval of the measured window. The last one may be shorter than the others.
     public struct Interval: Codable, Sendable, Equatable {
+        /// Payload that reached handlers.
         public var payloadBytesReceived: UInt64
+        /// Whole messages that reached handlers.
         public var messagesReceived: UInt64
+        /// Requests, streams or connections that were answered.
         public var operationsCompleted: UInt64
 
         public init(payloadBytesReceived: UInt64 = 0, messagesReceived: UInt64 = 0, operationsCompleted: UInt64 = 0) {
@@ -53,14 +63,21 @@ public struct Recording: Codable, Sendable, Equatable {
         }
     }
 
+    /// From when an operation was due to its complete answer.
     public var latency: LatencyHistogram
+    /// From when an operation was really begun to its complete answer.
     public var service: LatencyHistogram
+    /// How late the generator began what was due.
     public var pacerLateness: LatencyHistogram
+    /// Of the whole window.
     public var totals: Totals
+    /// In order; none before the window begins.
     public var intervals: [Interval]
+    /// Length of each, but the last.
     public var intervalNanoseconds: UInt64
     /// The measured window, on the recorder's clock.
     public var beganAt: UInt64
+    /// See ``beganAt``.
     public var endedAt: UInt64
 
     public init(

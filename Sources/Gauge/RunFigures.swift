@@ -5,6 +5,7 @@
 public struct RunFigures: Codable, Sendable, Equatable {
     /// Which repeat this is, from 1.
     public var repeatIndex = 1
+    /// Whether the repeat may be believed; ``invalidReasons`` says why not.
     public var valid = true
     /// Why the repeat must not be believed, as sentences. Empty when it is valid.
     public var invalidReasons: [String] = []
@@ -12,6 +13,7 @@ public struct RunFigures: Codable, Sendable, Equatable {
     public var partial = false
     /// UTC, ISO 8601.
     public var startedAt: Measured<String> = .unmeasured
+    /// Length of the measured window.
     public var durationSeconds: Double = 0
     /// Payload that reached handlers in the measured window, all directions together.
     public var payloadBytes: UInt64 = 0
@@ -19,37 +21,59 @@ public struct RunFigures: Codable, Sendable, Equatable {
     public var messages: UInt64 = 0
     /// Requests, streams or connections that failed.
     public var failures: UInt64 = 0
+    /// Payload that the receiving handlers got, in the window and by their clock; both directions together.
     public var goodputBytesPerSecond: Measured<Double> = .unmeasured
+    /// From client to server.
     public var goodputUpBytesPerSecond: Measured<Double> = .unmeasured
+    /// From server to client.
     public var goodputDownBytesPerSecond: Measured<Double> = .unmeasured
+    /// ``messages`` by the length of the window.
     public var messagesPerSecond: Measured<Double> = .unmeasured
+    /// From sending a request, or with a rate from when it was due, to its complete answer.
     public var latency: Measured<LatencySummary> = .unmeasured
+    /// From when a request was really sent to its complete answer.
     public var service: Measured<LatencySummary> = .unmeasured
+    /// With a rate: how late the generator itself was.
     public var pacerLateness: Measured<LatencySummary> = .unmeasured
     /// How connections came up, step by step.
     public var connectSteps: Measured<[ConnectStep]> = .unmeasured
+    /// Jain's index over the bytes that each stream received in the window: 1 is equal shares.
     public var jainFairness: Measured<Double> = .unmeasured
+    /// Streams that received less than a tenth of the mean.
     public var starvedStreams: Measured<Int> = .unmeasured
+    /// What the stream that received least got in the window.
     public var streamBytesMin: Measured<UInt64> = .unmeasured
+    /// What the stream that received most got in the window.
     public var streamBytesMax: Measured<UInt64> = .unmeasured
+    /// The longest that any stream waited for its next bytes.
     public var longestSilenceSeconds: Measured<Double> = .unmeasured
+    /// Every byte on the sockets, by what it was for.
     public var ledger = RunLedger()
     /// Frames with payload.
     public var framesSent = BothSides<Measured<UInt64>>(both: .unmeasured)
     /// System calls that wrote to a socket.
     public var writes = BothSides<Measured<UInt64>>(both: .unmeasured)
+    /// User time of each side's process in the window.
     public var cpuUserSeconds = BothSides<Measured<Double>>(both: .unmeasured)
+    /// System time of each side's process in the window.
     public var cpuSystemSeconds = BothSides<Measured<Double>>(both: .unmeasured)
+    /// By name, in the window.
     public var syscalls = BothSides<Measured<[String: UInt64]>>(both: .unmeasured)
     /// Times an event loop woke up with something to do.
     public var wakeups = BothSides<Measured<UInt64>>(both: .unmeasured)
+    /// Payload bytes copied in user space, in the window.
     public var bytesCopied = BothSides<Measured<UInt64>>(both: .unmeasured)
+    /// Of the heap, in the window.
     public var allocations = BothSides<Measured<UInt64>>(both: .unmeasured)
+    /// Resident and allocated bytes, and what a stream takes.
     public var memory = MemoryFigures()
     /// Socket options as the kernel reports them in effect.
     public var options = BothSides<Measured<[String: Int]>>(both: .unmeasured)
+    /// Length of each of ``intervals``, but the last.
     public var intervalSeconds: Measured<Double> = .unmeasured
+    /// The window in parts, in order.
     public var intervals: [Recording.Interval] = []
+    /// The distributions behind the summaries.
     public var histograms = Histograms()
 
     /// The distributions behind the summaries, so that records can be merged and drawn.

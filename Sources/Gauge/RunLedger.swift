@@ -1,6 +1,8 @@
 /// The ledgers of one side, over all its connections.
 public struct SideLedger: Codable, Sendable, Equatable {
+    /// What the side wrote.
     public var sent = ByteLedger.zero
+    /// What the side read.
     public var received = ByteLedger.zero
 
     public init(sent: ByteLedger = .zero, received: ByteLedger = .zero) {

@@ -8,16 +8,21 @@ public struct RunRecord: Sendable, Equatable {
     /// What the key `schema` of a record says.
     public static let schema = "streamgauge.run/1"
 
+    /// What was asked for.
     public let setup: RunSetup
     /// The median repeat's figures; `valid`, `invalidReasons` and `partial` are those of all repeats together.
     public let figures: RunFigures
     /// Which repeat ``figures`` are from, counted from 1.
     public let headlineRepeat: Int
+    /// Of all repeats.
     public let goodputSpread: Measured<Spread>
+    /// Of all repeats.
     public let messagesSpread: Measured<Spread>
+    /// The machine and the build.
     public let environment: Environment
     /// The command line that was run, quoted for a shell.
     public let command: String
+    /// Each as it was, in order.
     public let repeats: [RunFigures]
 
     /// Whether every repeat is valid.
@@ -87,10 +92,15 @@ public struct RunRecord: Sendable, Equatable {
 
 /// Why a file is not a run record.
 public enum RunRecordError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// The text is no JSON.
     case notJSON(file: String, detail: String)
+    /// JSON without a `schema`.
     case schemaMissing(file: String)
+    /// Another schema, or another version.
     case wrongSchema(file: String, found: String)
+    /// A key that a record must have is not there.
     case keyMissing(file: String, key: String)
+    /// A key has a value that it cannot have.
     case malformed(file: String, key: String, detail: String)
 
     public var description: String {

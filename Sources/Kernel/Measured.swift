@@ -3,6 +3,7 @@ public enum Measured<Value> {
     case value(Value)
     case unavailable(reason: String)
 
+    /// Nil when it could not be had.
     public var value: Value? {
         if case .value(let value) = self { value } else { nil }
     }
@@ -12,6 +13,7 @@ public enum Measured<Value> {
         if case .unavailable(let reason) = self { reason } else { nil }
     }
 
+    /// The same absence, or the value transformed.
     public func map<Other>(_ transform: (Value) -> Other) -> Measured<Other> {
         switch self {
         case .value(let value): .value(transform(value))

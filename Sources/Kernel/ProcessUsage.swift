@@ -9,12 +9,16 @@ public struct ProcessUsage: Equatable, Sendable {
     public var voluntarySwitches: UInt64
     /// The scheduler took the processor away.
     public var involuntarySwitches: UInt64
+    /// Page faults that needed no disk.
     public var minorFaults: UInt64
+    /// Page faults that needed a disk.
     public var majorFaults: UInt64
     /// Memory in use now and at most; of the process in both readings.
     public var residentBytes: Measured<UInt64>
+    /// The most so far.
     public var residentPeakBytes: Measured<UInt64>
 
+    /// User and system time together.
     public var processorNanoseconds: UInt64 { userNanoseconds &+ systemNanoseconds }
 
     /// The whole process.

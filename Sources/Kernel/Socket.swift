@@ -8,6 +8,7 @@ import Glibc
 /// A plain value. Whoever made the socket closes it, exactly once; the table that owns it (a backend) sees to that. Every call is counted in
 /// the `counts` it is given, also when it fails.
 public struct Socket: BitwiseCopyable, Equatable, Sendable {
+    /// Of this process; the socket does not close it by itself.
     public let descriptor: Int32
 
     public init(descriptor: Int32) { self.descriptor = descriptor }

@@ -4,11 +4,14 @@ import Glibc
 /// What the kernel says about one TCP connection (TCP_INFO): the witness against which our own counters are checked.
 /// A nil field is one that the running kernel does not report.
 public struct TCPInfo: Equatable, Sendable {
+    /// As the kernel numbers them: 1 is established.
     public var state: UInt8
     public var roundTripMicroseconds: UInt32
     public var roundTripVarianceMicroseconds: UInt32
     public var roundTripMinimumMicroseconds: UInt32?
+    /// How many segments may be under way.
     public var congestionWindowSegments: UInt32
+    /// Payload of a full segment that is sent.
     public var sendSegmentBytes: UInt32
     /// Segments sent again, over the connection's life.
     public var retransmitsTotal: UInt32
@@ -18,13 +21,19 @@ public struct TCPInfo: Equatable, Sendable {
     public var bytesReceived: UInt64?
     /// Payload bytes handed to the network, those sent again included.
     public var bytesSent: UInt64?
+    /// Payload bytes sent again.
     public var bytesRetransmitted: UInt64?
     /// Bytes that wait in the kernel and have not been sent once.
     public var notSentBytes: UInt32?
+    /// Sent, those without payload included.
     public var segmentsOut: UInt32?
+    /// Received, those without payload included.
     public var segmentsIn: UInt32?
+    /// Sent with payload.
     public var dataSegmentsOut: UInt32?
+    /// Received with payload.
     public var dataSegmentsIn: UInt32?
+    /// Segments that the far end is known to have received.
     public var delivered: UInt32?
 
     init?(_ info: ck_tcp_info, byteCount: Int) {

@@ -1,5 +1,6 @@
 /// The scenarios that have names.
 public struct Catalogue: Sendable {
+    /// A scenario and what it is good for.
     public struct Entry: Sendable {
         public let name: String
         /// What a person learns from it.
@@ -9,6 +10,7 @@ public struct Catalogue: Sendable {
 
     public let entries: [Entry]
 
+    /// The scenario of this name.
     public func entry(named name: String) throws(CatalogueError) -> Entry {
         if let entry = entries.first(where: { $0.name == name }) { return entry }
         throw CatalogueError(name: name, nearest: Nearest.to(name, among: entries.map(\.name)), known: entries.map(\.name))
@@ -92,7 +94,9 @@ public struct Catalogue: Sendable {
 /// A scenario that is not in the catalogue.
 public struct CatalogueError: Error, Equatable, Sendable, CustomStringConvertible {
     public let name: String
+    /// One that is spelled alike.
     public let nearest: String?
+    /// All there are.
     public let known: [String]
 
     public var description: String {

@@ -66,13 +66,19 @@ struct SideState: Codable, Equatable, Sendable {
 
 /// Why talking to the other side of a run failed.
 public enum ControlError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// A message between the two sides is longer than is read.
     case frameTooLarge(byteCount: Int, limit: Int)
+    /// A message between the two sides cannot be read.
     case malformed(String)
     /// The first bytes are of another protocol; printable, the beginning only. `server` is its address, where it is known.
     case foreign(String, server: String? = nil)
+    /// The connection between the two sides is over.
     case closed(server: String, reason: String)
+    /// The server did not answer `what` in time.
     case timeout(server: String, what: String, seconds: Double)
+    /// The server will not do it, for the reason it gives.
     case refused(String)
+    /// No connection to the server could be made.
     case unreachable(server: String, reason: String)
 
     public var description: String {

@@ -30,6 +30,7 @@ public final class Generator: Sendable {
         case responder(Responder)
     }
 
+    /// Throws ``ScenarioError`` or ``SubjectError`` when the scenario cannot be run there.
     public init(scenario: Scenario, loops: [EventLoop], server: Target, limits: RunLimits = RunLimits()) throws {
         try scenario.validate()
         self.scenario = scenario
@@ -51,9 +52,13 @@ public final class Generator: Sendable {
 
     /// How far a run has come, for people who wait.
     public enum Progress: Sendable {
+        /// So many connections of all are up.
         case connecting(ready: Int, of: Int)
+        /// Traffic flows, and nothing is counted yet.
         case warmingUp
+        /// So far into the window, and what this side has counted in it.
         case measuring(seconds: Double, totals: Recording.Totals)
+        /// The window is over: answers, receipts and accounts are collected.
         case finishing
     }
 

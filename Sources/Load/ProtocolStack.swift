@@ -5,11 +5,14 @@ import SecureChannels
 /// The layers of a subject, from the transport up: `tcp+yamux`, `tcp+noise+yamux`. With a security layer a connection is negotiated as libp2p does it; without
 /// one it is bare, and begins with the multiplexer's first frame.
 public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
+    /// What carries bytes.
     public enum Transport: String, CaseIterable, Sendable {
         case tcp, unix, memory
     }
 
+    /// The lowest layer.
     public let transport: Transport
+    /// Nil where connections are bare.
     public let security: SecurityKind?
     /// Nil where every stream is a connection of its own.
     public let muxer: MuxerKind?
@@ -59,7 +62,9 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
 /// A subject that does not exist.
 public struct SubjectError: Error, Equatable, Sendable, CustomStringConvertible {
     public let subject: String
+    /// One that is spelled alike.
     public let nearest: String?
+    /// All there are.
     public let known: [String]
 
     public var description: String {

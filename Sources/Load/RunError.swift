@@ -1,15 +1,22 @@
 /// Why a run could not be brought to its end.
 public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// Before anything was measured.
     case interrupted
+    /// One of the run's connections could not be made.
     case dialFailed(connection: Int, address: String, reason: String)
     /// The server has no descriptor left, or the like.
     case notAccepted(reason: String)
+    /// Not all streams were open at both ends in time.
     case streamsMissing(client: Int, server: Int, wanted: Int)
+    /// Neither side got any further.
     case stalled(seconds: Double)
+    /// Requests had no answer that long after the window.
     case unanswered(Int, seconds: Double)
+    /// Connections had not ended that long after the run.
     case unfinished(connections: Int, seconds: Double)
     /// A libp2p node does not do what the workload is made of.
     case notServed(node: String, protocolID: String, reason: String)
+    /// The run's own server process did not come to listen, for the reason given.
     case serverDidNotStart(String)
     /// The run's own server process came to a bad end; what the client saw stands in front.
     case serverFailed(String)

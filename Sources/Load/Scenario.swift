@@ -6,10 +6,12 @@ import P2P
 
 /// Everything that decides what a run does, as data: with the same scenario and seed a run can be repeated.
 public struct Scenario: Codable, Equatable, Sendable {
+    /// What the key `schema` of a scenario file says.
     public static let schema = "streamgauge.scenario/1"
 
     /// What some of a connection's streams do.
     public struct Flow: Codable, Equatable, Sendable {
+        /// What happens on a stream.
         public enum Verb: String, Codable, CaseIterable, Sendable {
             /// The client sends messages as fast as the stream takes them.
             case send
@@ -27,9 +29,11 @@ public struct Scenario: Codable, Equatable, Sendable {
             case hold
         }
 
+        /// What happens on each of these streams.
         public var verb: Verb
         /// How many of a connection's streams; nil means all that are left.
         public var streams: Int?
+        /// Payload of a message.
         public var messageSizeBytes: Int
         /// Requests under way on a stream at once.
         public var depth: Int
@@ -51,12 +55,15 @@ public struct Scenario: Codable, Equatable, Sendable {
         }
     }
 
+    /// The stack to run over, such as `tcp+yamux`, see ``ProtocolStack``.
     public var subject: String
     /// The workload it was made from; a label.
     public var workload: String
+    /// How many are made before the window begins.
     public var connections: Int
     /// Streams on each connection.
     public var streams: Int
+    /// What the streams of each connection do; the first flow's operations are counted.
     public var flows: [Flow]
     /// Length of the measured window; nil when a count ends the run.
     public var durationSeconds: Double?
@@ -66,9 +73,13 @@ public struct Scenario: Codable, Equatable, Sendable {
     public var omitSeconds: Double
     /// Operations a second in all; nil is a closed loop.
     public var ratePerSecond: Double?
+    /// Event loops on each side.
     public var threads: Int
+    /// Which messages are compared byte by byte, as a ``/Gauge/SampleRule`` is written.
     public var verify: String
+    /// Of payload and of everything random.
     public var seed: UInt64
+    /// The I/O interface of the loops: `auto`, `epoll` or `uring`.
     public var io: String
     /// Event loops poll for this long before they sleep; 0 is not at all.
     public var spinSeconds: Double
@@ -111,10 +122,15 @@ public struct Scenario: Codable, Equatable, Sendable {
 
 /// What a scenario demands that cannot be had.
 public enum ScenarioError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// A file that cannot be read as a scenario.
     case notAScenario(file: String, reason: String)
+    /// No workload has this name; `nearest` is one that is spelled alike.
     case unknownWorkload(String, nearest: String?)
+    /// A value that is not allowed, and those that are.
     case outOfRange(name: String, value: String, allowed: String)
+    /// Two things that cannot be had together, in words.
     case contradiction(String)
+    /// More sockets than a process may have (RLIMIT_NOFILE).
     case tooManyDescriptors(needed: Int, limit: Int)
 
     public var description: String {
@@ -137,6 +153,7 @@ public enum ScenarioError: Error, Equatable, Sendable, CustomStringConvertible {
 public enum Workload: String, CaseIterable, Sendable {
     case bulk, request, churn, connect, idle, mixed
 
+    /// The workload of this name.
     public init(parsing text: String) throws(ScenarioError) {
         guard let workload = Workload(rawValue: text) else {
             throw .unknownWorkload(text, nearest: Nearest.to(text, among: Workload.allCases.map(\.rawValue)))
@@ -188,8 +205,11 @@ public enum Workload: String, CaseIterable, Sendable {
 }
 
 extension Scenario {
+    /// The longest message, 1 GiB.
     public static let messageSizeBytesMax = 1 << 30
+    /// The most streams in a run.
     public static let streamsMax = 1_000_000
+    /// The most connections in a run.
     public static let connectionsMax = 100_000
 
     /// Checks what a file or a person gave.

@@ -108,7 +108,7 @@ public protocol Muxer: AnyObject {
 }
 
 extension Muxer {
-    /// The same for a slice that is shared.
+    /// Queues a slice that is shared, else as ``send(_:on:)-(QueuedSlice,_)`` does.
     @discardableResult @inlinable
     public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
         try send(QueuedSlice(payload), on: stream)
@@ -134,7 +134,7 @@ public typealias Nanoseconds = UInt64
 /// Most events that one call of `transmit` appends before it returns to its caller.
 public let eventsPerTransmitMax = 1024
 
-/// The same for `receive`. A long read is handled in parts of this size, and what the handlers answered to one part leaves before the next is looked at:
+/// Most events that one call of `receive` appends before it returns to its caller. A long read is handled in parts of this size, and what the handlers answered to one part leaves before the next is looked at:
 /// both ends then work at the same time instead of taking turns and waking each other, which doubles the rate of small requests. Fewer events a part cost more in
 /// system calls than they gain.
 public let eventsPerReceiveMax = 128

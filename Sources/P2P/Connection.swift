@@ -180,7 +180,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         return queued
     }
 
-    /// The same for a slice that is shared.
+    /// Queues a slice that is shared, else as ``send(_:on:)-(QueuedSlice,_)`` does.
     @discardableResult @inlinable
     public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
         try send(QueuedSlice(payload), on: stream)
