@@ -11,8 +11,9 @@ public struct HostLimits: Sendable {
     public var handshakesMax = 256
     /// Streams of one connection, both directions together; more are reset, or refused to this side.
     public var streamsPerConnectionMax = 8192
-    /// Streams of one connection that the far end opened and that have not agreed on a protocol: each holds a machine and may hold a cut message.
-    public var negotiationsPerConnectionMax = 256
+    /// Streams of one connection that the far end opened and that have not agreed on a protocol: each holds a machine and may hold a cut message, a kilobyte at most.
+    /// mplex has nothing that holds a burst back, and py-libp2p opens a thousand streams at once before it says anything on the first.
+    public var negotiationsPerConnectionMax = 1024
     /// Opens of one connection that wait for the far end to acknowledge earlier ones.
     public var waitingOpensMax = 4096
     /// What may wait to be sent on a stream before a task that writes to it is held back. Four times the low-water mark at which it goes on, so that

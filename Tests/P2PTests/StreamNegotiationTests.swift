@@ -12,9 +12,9 @@ import TestSupport
     private static let opening = Array("\u{13}/multistream/1.0.0\n\u{0C}/echo/1.0.0\n".utf8)
 
     /// A connection to `address` with a test's handler on it, in place of a host's.
-    private static func dial(_ address: Multiaddr, _ peer: LoopBound<Peer>) async throws {
+    private static func dial(_ address: Multiaddr, _ peer: LoopBound<Peer>, _ muxers: [MuxerKind]) async throws {
         let (loop, target) = (peer.loop, try SocketAddress(address))
-        let configuration = try UpgradeConfiguration(identity: HostConfiguration().identity)
+        let configuration = try UpgradeConfiguration(identity: HostConfiguration().identity, muxers: muxers)
         let failure: String? = await withCheckedContinuation { continuation in
             loop.submit {
                 loop.connect(to: target) { result in
@@ -33,14 +33,14 @@ import TestSupport
     }
 
     private static func withPeer(
-        server configure: (inout HostConfiguration) -> Void = { _ in }, _ body: (LoopBound<Peer>, Host) async throws -> Void
+        muxers: [MuxerKind] = [.yamux], server configure: (inout HostConfiguration) -> Void = { _ in }, _ body: (LoopBound<Peer>, Host) async throws -> Void
     ) async throws {
         try await withHosts(server: configure) { _, server, address in
             server.handle(Echo.protocolID, Echo.service)
             let loop = try EventLoop()
             try loop.start()
             let peer = await loop.perform { LoopBound(Peer("stranger"), on: loop) }
-            try await dial(address, peer)
+            try await dial(address, peer, muxers)
             try await body(peer, server)
             await loop.perform { peer.value.connection?.abort() }
             loop.stop()
@@ -78,6 +78,24 @@ import TestSupport
                 await Task.yield()
             }
             #expect(server.connections.count == 1)
+        }
+    }
+
+    /// Nothing in mplex holds a burst back: a far end that opens a thousand streams before it says anything on them is in order.
+    @Test func aThousandStreamsMayComeAtOnce() async throws {
+        try await Self.withPeer(muxers: [.mplex], server: { $0.muxers = [.mplex] }) { peer, server in
+            await peer.loop.perform {
+                for _ in 0..<1000 { _ = try? peer.value.open(sending: [], finishing: false) }
+                _ = try? peer.value.open(sending: [Self.opening])
+            }
+            var isOver = false
+            while !isOver {
+                try Task.checkCancellation()
+                isOver = await peer.loop.perform { !peer.value.closed.isEmpty || !peer.value.resets.isEmpty }
+                await Task.yield()
+            }
+            let counters = await server.connections.first?.counters()
+            #expect(counters?.streamsRefused == 0 && (counters?.openStreams ?? 0) >= 1000, "\(String(describing: counters))")
         }
     }
 
