@@ -12,22 +12,6 @@ import Testing
 struct InteropTests {
     private static let byteCount = 1 << 20
 
-    private func withHost(_ stack: Stack, key: KeyType = .ed25519, _ body: (P2P.Host) async throws -> Void) async throws {
-        var configuration = HostConfiguration(identity: try LocalIdentity(generating: key))
-        configuration.security = [stack.security]
-        configuration.muxers = [stack.muxer]
-        configuration.perf = .on
-        let host = try P2P.Host(configuration)
-        host.handle(Echo.protocolID, Echo.service)
-        do {
-            try await body(host)
-        } catch {
-            await host.close()
-            throw error
-        }
-        await host.close()
-    }
-
     /// A multiaddr, with its peer exchanged.
     private func address(_ address: Multiaddr, of peer: PeerID) throws -> Multiaddr {
         try Multiaddr(checking: Array(address.components.dropLast()) + [.p2p(peer)])
@@ -37,7 +21,7 @@ struct InteropTests {
 
     @Test(arguments: Stack.all)
     func theyDial(stack: Stack) async throws {
-        try await withHost(stack) { host in
+        try await stack.withHost { host in
             let events = host.makeEvents()
             let address = try await host.listen(on: Multiaddr("/ip4/127.0.0.1/tcp/0"))
             var options = ["--dial", "\(address)", "--ping", "5", "--echo", "\(Self.byteCount)", "--streams", "3"]
@@ -85,7 +69,7 @@ struct InteropTests {
     func weDial(stack: Stack) async throws {
         let node = try Node(stack)
         let address = try await node.address()
-        try await withHost(stack) { host in
+        try await stack.withHost { host in
             let events = host.makeEvents()
             let connection = try await host.connect(to: address)
             #expect(connection.remotePeerID == address.peerID)
@@ -150,7 +134,7 @@ struct InteropTests {
         let other = try LocalIdentity().peerID
         let node = try Node(stack)
         let theirs = try await node.address()
-        try await withHost(stack) { host in
+        try await stack.withHost { host in
             do {
                 _ = try await host.connect(to: address(theirs, of: other))
                 Issue.record("connected to somebody else")
@@ -171,7 +155,7 @@ struct InteropTests {
     @Test(arguments: Stack.secure)
     func keysOfAllKinds(stack: Stack) async throws {
         for key in stack.other.keys {
-            try await withHost(stack, key: key) { host in
+            try await stack.withHost(key: key) { host in
                 let node = try Node(stack, ["--key", "\(key)"])
                 let theirs = try await node.address()
                 let connection = try await host.connect(to: theirs)
@@ -194,7 +178,7 @@ struct InteropTests {
         let stack = try #require(Stack.secure.first { $0.other == other })
         let node = try Node(stack)
         let address = try await node.address()
-        try await withHost(stack) { host in
+        try await stack.withHost { host in
             let events = host.makeEvents()
             let connection = try await host.connect(to: address)
             let waiting = Task { try await node.event("none that it has") }

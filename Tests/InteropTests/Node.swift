@@ -11,7 +11,7 @@ enum Implementation: String, CaseIterable, Sendable, CustomTestStringConvertible
     case pyLibp2p = "pylibp2p_node.py"
     case goLibp2p = "p2pd_node.py"
 
-    private static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+    static let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
     static let python = root.appending(path: ".peers/venv/bin/python")
 
     var driver: URL { Self.root.appending(path: "Tests/Interop/peers/\(rawValue)") }
@@ -38,6 +38,21 @@ enum Implementation: String, CaseIterable, Sendable, CustomTestStringConvertible
     var keys: [KeyType] { self == .pyLibp2p ? [.ed25519, .rsa, .secp256k1] : [.ed25519, .rsa, .ecdsa, .secp256k1] }
     /// The daemon's socket has no half-close, see the README.
     var halfCloses: Bool { self == .pyLibp2p }
+    /// The version as installed; what `scripts/install-peers` installs is one version of each.
+    var version: String {
+        get throws {
+            guard self == .pyLibp2p else { return "go-libp2p 0.32.1 with go-yamux 4.0.1 and Go 1.20.11, as p2pd of hivemind 1.1.12" }
+            return "py-libp2p \(try Self.line("requirements.txt", "libp2p==")) on Python \(try Self.line("pyvenv.cfg", "version = "))"
+        }
+    }
+
+    /// What follows `head` at the start of a line of a file in `.peers/venv`.
+    private static func line(_ file: String, _ head: String) throws -> Substring {
+        let text = try String(contentsOf: root.appending(path: ".peers/venv/\(file)"), encoding: .utf8)
+        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(head) }) else { throw CocoaError(.fileReadCorruptFile) }
+        return line.dropFirst(head.count)
+    }
+
     var agent: String { self == .pyLibp2p ? "py-libp2p/" : "p2pd/" }
 }
 
@@ -64,6 +79,24 @@ struct Stack: Sendable, CustomTestStringConvertible {
         other.securities.flatMap { security in other.muxers.map { Stack(other: other, security: security, muxer: $0) } }
     }
     static let secure = all.filter { $0.security != .plaintext && $0.muxer == .yamux }
+
+    /// A host that speaks this and nothing else, for as long as the body runs.
+    func withHost<Result>(key: KeyType = .ed25519, _ body: (P2P.Host) async throws -> Result) async throws -> Result {
+        var configuration = HostConfiguration(identity: try LocalIdentity(generating: key))
+        configuration.security = [security]
+        configuration.muxers = [muxer]
+        configuration.perf = .on
+        let host = try P2P.Host(configuration)
+        host.handle(Echo.protocolID, Echo.service)
+        do {
+            let result = try await body(host)
+            await host.close()
+            return result
+        } catch {
+            await host.close()
+            throw error
+        }
+    }
 }
 
 /// A driver as a child process.
@@ -77,13 +110,14 @@ final class Node: Sendable {
     private let processID: Int32
     private let input: Pipe
     private let isOver = Atomic(false)
+    private let hadNoTimeLeft = Atomic(false)
     private let finish: @Sendable () -> Void
     /// Its status, once.
     private let statuses: AsyncStream<Int32>
     /// What it prints, line by line.
     let lines: AsyncStream<String>
 
-    init(_ stack: Stack, _ options: [String] = []) throws {
+    init(_ stack: Stack, _ options: [String] = [], secondsMax: Double = Node.secondsMax) throws {
         let (process, input, output) = (Process(), Pipe(), Pipe())
         process.executableURL = Implementation.python
         process.arguments = [stack.other.driver.path] + stack.options + options
@@ -103,7 +137,11 @@ final class Node: Sendable {
         }
         try process.run()
         processID = process.processIdentifier
-        DispatchQueue.global().asyncAfter(deadline: .now() + Self.secondsMax) { [weak self] in self?.cut() }
+        DispatchQueue.global().asyncAfter(deadline: .now() + secondsMax) { [weak self] in
+            guard let self, !isOver.load(ordering: .relaxed) else { return }
+            hadNoTimeLeft.store(true, ordering: .relaxed)
+            cut()
+        }
         let reading = output.fileHandleForReading
         Thread.detachNewThread {
             var rest = Data()
@@ -125,6 +163,9 @@ final class Node: Sendable {
         if !isOver.exchange(true, ordering: .relaxed) { kill(-processID, SIGKILL) }
         finish()
     }
+
+    /// Whether it was cut off because it ran for as long as it may.
+    var isOutOfTime: Bool { hadNoTimeLeft.load(ordering: .relaxed) }
 
     /// A listener's address, once it accepts connections.
     func address() async throws -> Multiaddr {
@@ -148,12 +189,17 @@ final class Node: Sendable {
 
     /// What a dialer saw, when it has ended with the status that goes with it.
     func seen(location: SourceLocation = #_sourceLocation) async throws -> Seen {
+        let (seen, status) = try await report()
+        #expect(status == (seen.ok ? 0 : 1), "\(seen)", sourceLocation: location)
+        return seen
+    }
+
+    /// What a dialer saw, and its status.
+    func report() async throws -> (Seen, Int32?) {
         var last = ""
         for await line in lines { last = line }
         let status = await status()
-        let seen = try JSONDecoder().decode(Seen.self, from: Data(last.utf8))
-        #expect(status == (seen.ok ? 0 : 1), "\(last)", sourceLocation: location)
-        return seen
+        return (try JSONDecoder().decode(Seen.self, from: Data(last.utf8)), status)
     }
 
     /// Asks a listener to end; its status.
@@ -196,7 +242,14 @@ struct Seen: Decodable {
     struct Echo: Decodable {
         let received: Int
         let same: Bool
+        let sentSHA256: String
+        let receivedSHA256: String
         let end: String
+    }
+    struct Held: Decodable {
+        let open: Int
+        let same: Int
+        let finished: Int
     }
     struct Transfer: Decodable {
         let sent: Int
@@ -212,5 +265,8 @@ struct Seen: Decodable {
     let pings: [Int]?
     let identify: Description?
     let echo: [Echo]?
+    let streams: Held?
+    let halfClose: Echo?
+    let reset: String?
     let perf: Transfer?
 }

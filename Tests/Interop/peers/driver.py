@@ -10,6 +10,10 @@ PING = "/ipfs/ping/1.0.0"
 IDENTIFY = "/ipfs/id/1.0.0"
 ECHO = "/echo/1.0.0"
 PERF = "/perf/1.0.0"
+# Not libp2p's. Of the first, the listener sends back what came when it knows that nothing more will; README.md says what the second does.
+HALF_CLOSE = "/half-close/1.0.0"
+RESET = "/reset/1.0.0"
+STAGES = ["connect", "ping", "identify", "echo", "streams", "half-close", "reset", "perf"]
 SECURITY = {"noise": "/noise", "tls": "/tls/1.0.0", "plaintext": "/plaintext/2.0.0"}
 MUXERS = {"yamux": "/yamux/1.0.0", "mplex": "/mplex/6.7.0"}
 
@@ -33,8 +37,16 @@ def arguments(description, securities, muxers, keys):
     parser.add_argument("--streams", type=int, default=1, metavar="N", help="streams that echo at the same time")
     parser.add_argument("--finish", choices=["first", "last"], default="last", help="end the sending of an echo before reading its answer's end, or after")
     parser.add_argument("--perf", metavar="UP:DOWN", help="bytes to send and to ask for through /perf/1.0.0")
+    parser.add_argument("--only", choices=STAGES, help="what to do after connecting, instead of ping, identify and what the options ask for")
     parser.add_argument("--timeout", type=float, default=30, metavar="SECONDS", help="for everything a dialer does")
     return parser.parse_args()
+
+
+def wanted(options, stage):
+    """Whether a dialer is to do this."""
+    if options.only:
+        return stage == options.only
+    return stage in ("ping", "identify") or stage == "echo" and options.echo > 0 or stage == "perf" and options.perf is not None
 
 
 _printing = threading.Lock()
@@ -222,7 +234,8 @@ def identity(answer):
 
 def compared(sent, got, end):
     """What an echo amounts to; `differsAt` is the first byte that is not what was sent, `end` how the stream ended."""
-    seen = {"sent": len(sent), "received": len(got), "same": sent == got, "end": end}
+    digests = {"sentSHA256": hashlib.sha256(sent).hexdigest(), "receivedSHA256": hashlib.sha256(got).hexdigest()}
+    seen = {"sent": len(sent), "received": len(got), "same": sent == got, **digests, "end": end}
     if sent != got:
         seen["differsAt"] = next((at for at, pair in enumerate(zip(sent, got)) if pair[0] != pair[1]), min(len(sent), len(got)))
     return seen

@@ -144,7 +144,8 @@ class Daemon:
         path = os.path.join(self.folder.name, "handler" + protocol.replace("/", "-"))
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(path)
-        listener.listen(128)
+        # A thousand streams may come at once, and the daemon resets those for which there is no room.
+        listener.listen(4096)
         self.ask(STREAM_HANDLER, (4, driver.message((1, driver.multiaddr_bytes("/unix" + path)), (2, protocol), (3, 0))))
 
         def accept():
@@ -170,6 +171,23 @@ def echo(connection):
     driver.event("echo", bytes=count, end=end)
 
 
+def reset(connection):
+    """Has the daemon reset the stream when asked to, or answers and waits for the end; how the far end came to it the daemon does not tell."""
+    if connection.recv(1, socket.MSG_PEEK) == b"R":
+        return connection.close()
+    connection.recv(1)
+    connection.sendall(b"ok")
+    driver.event("reset", end=ending(connection))
+    connection.close()
+
+
+def ending(connection):
+    try:
+        return "more bytes" if connection.recv(1) else "ended"
+    except ConnectionResetError:
+        return "ended"
+
+
 def watch(daemon, seconds):
     """The daemon tells of connections when asked only; says what changed since it was last asked."""
     known = set()
@@ -186,6 +204,7 @@ def listen(options):
     daemon = Daemon(options, listens=True)
     try:
         daemon.handle(driver.ECHO, echo)
+        daemon.handle(driver.RESET, reset)
         peer, addresses = daemon.identify()
         address = next(address for address in addresses if "/tcp/" in address)
         driver.say(address if "/p2p/" in address else f"{address}/p2p/{peer}")
@@ -207,20 +226,8 @@ def dial(options):
         daemon.connect(peer, address)
         # The daemon has one of each to offer, so these were agreed on. (It takes other names for -muxer, and ignores them.)
         seen.update(peer=peer, security=driver.SECURITY[options.security], muxer=driver.MUXERS[options.muxer])
-        stage = "ping"
-        seen["pings"] = pings(daemon, peer, options.ping)
-        stage = "identify"
-        stream = daemon.open(peer, driver.IDENTIFY)
-        seen["identify"] = driver.identity(read_all(stream))
-        stream.close()
-        stage = "echo"
-        if options.echo:
-            seen["echo"] = echoes(daemon, peer, options)
-            if not all(one["same"] for one in seen["echo"]):
-                raise driver.Failure(stage, "what came back is not what was sent")
-        stage = "perf"
-        if options.perf:
-            raise driver.Failure(stage, "p2pd's control socket has no half-close, and perf needs one")
+        for stage in filter(lambda stage: driver.wanted(options, stage), DONE):
+            DONE[stage](daemon, peer, options, seen)
         stage = "close"
         daemon.disconnect(peer)
         if peer in daemon.peers():
@@ -233,24 +240,29 @@ def dial(options):
     driver.report(seen)
 
 
-def pings(daemon, peer, count):
+def pings(daemon, peer, options, seen):
     """Microseconds, all on one stream, through the daemon's socket."""
-    if count == 0:
-        return []
+    seen["pings"] = []
+    if options.ping == 0:
+        return
     stream = daemon.open(peer, driver.PING)
-    times = []
-    for _ in range(count):
+    for _ in range(options.ping):
         sent, start = secrets.token_bytes(32), time.monotonic()
         stream.sendall(sent)
         if read_exactly(stream, 32) != sent:
             raise driver.Failure("ping", "what came back is not what was sent")
-        times.append(round((time.monotonic() - start) * 1e6))
+        seen["pings"].append(round((time.monotonic() - start) * 1e6))
     stream.close()
-    return times
 
 
-def echoes(daemon, peer, options):
-    results = [None] * options.streams
+def identify(daemon, peer, options, seen):
+    stream = daemon.open(peer, driver.IDENTIFY)
+    seen["identify"] = driver.identity(read_all(stream))
+    stream.close()
+
+
+def echoes(daemon, peer, options, seen):
+    results = seen["echo"] = [None] * options.streams
 
     def one(number):
         sent, got, end = driver.pattern(options.echo, number), bytearray(), "finished"
@@ -277,7 +289,49 @@ def echoes(daemon, peer, options):
         thread.start()
     for thread in threads:
         thread.join()
-    return results
+    if not all(one["same"] for one in results):
+        raise driver.Failure("echo", "what came back is not what was sent")
+
+
+def streams(daemon, peer, options, seen):
+    """Streams that are all open before the first one ends."""
+    seen["streams"] = {"open": 0, "same": 0, "finished": 0}
+    held = [daemon.open(peer, driver.ECHO) for _ in range(options.streams)]
+    for number, stream in enumerate(held):
+        stream.sendall(driver.pattern(options.echo, number))
+    for number, stream in enumerate(held):
+        seen["streams"]["same"] += read_exactly(stream, options.echo) == driver.pattern(options.echo, number)
+        seen["streams"]["open"] += 1
+    for stream in held:
+        stream.shutdown(socket.SHUT_WR)
+    for stream in held:
+        seen["streams"]["finished"] += stream.recv(1) == b""
+        stream.close()
+
+
+def resets(daemon, peer, options, seen):
+    """A stream that is reset here, one that is reset there, and a ping that both leave alone."""
+    stream = daemon.open(peer, driver.RESET)
+    stream.sendall(b"W")
+    # The answer stays in the socket: closing one that holds unread bytes fails the daemon's next read from it, and then it resets the stream.
+    if stream.recv(2, socket.MSG_PEEK) != b"ok":
+        raise driver.Failure("reset", "another answer than 'ok'")
+    stream.close()
+    stream = daemon.open(peer, driver.RESET)
+    stream.sendall(b"R")
+    seen["reset"] = ending(stream)
+    stream.close()
+    pings(daemon, peer, options, seen)
+
+
+def without_half_close(daemon, peer, options, seen):
+    raise driver.Failure(options.only or "perf", "p2pd's control socket has no half-close")
+
+
+# What a dialer does after connecting, in this order.
+DONE = {
+    "ping": pings, "identify": identify, "echo": echoes, "streams": streams, "half-close": without_half_close, "reset": resets, "perf": without_half_close,
+}  # fmt: skip
 
 
 def main():

@@ -10,7 +10,7 @@ import trio
 from libp2p import new_host
 from libp2p.crypto import ed25519, rsa, secp256k1, x25519
 from libp2p.host.ping import perform_ping_roundtrip
-from libp2p.network.stream.exceptions import StreamEOF
+from libp2p.network.stream.exceptions import StreamEOF, StreamError, StreamReset
 from libp2p.peer.id import ID
 from libp2p.peer.peerinfo import info_from_p2p_addr
 from libp2p.perf import PerfService
@@ -78,6 +78,36 @@ async def echo(stream):
             pass
 
 
+async def half_close(stream):
+    """Sends back what came, once everything has."""
+    await stream.write(await read_all(stream))
+    await stream.close()
+
+
+async def reset(stream):
+    """Resets the stream when asked to, or answers and tells how the far end ends it."""
+    if await stream.read(1) == b"R":
+        return await stream.reset()
+    await stream.write(b"ok")
+    driver.event("reset", end=await ending(stream))
+
+
+async def ending(stream):
+    """How the far end ends a stream without saying anything more."""
+    try:
+        await stream.read(1)
+        return "more bytes"
+    except StreamReset:
+        return "reset"
+    except StreamEOF:
+        # The library tells a reader that waits of a reset as of an end. But after an end this side could still write.
+        try:
+            await stream.write(b"?")
+            return "finished"
+        except StreamError:
+            return "reset"
+
+
 class Witness:
     """Connections as they come and go."""
 
@@ -95,6 +125,8 @@ class Witness:
 
 async def listen(host):
     host.set_stream_handler(driver.ECHO, echo)
+    host.set_stream_handler(driver.HALF_CLOSE, half_close)
+    host.set_stream_handler(driver.RESET, reset)
     await PerfService(host).start()
     host.get_network().register_notifee(Witness())
     async with host.run(listen_addrs=[LOOPBACK]):
@@ -118,20 +150,8 @@ async def dial(host, options):
                 seen["security"] = getattr(muxed, "negotiated_security_protocol", None)
                 seen["muxer"] = getattr(muxed, "negotiated_muxer_protocol", None)
 
-                stage = "ping"
-                seen["pings"] = await pings(host, info.peer_id, options.ping)
-                stage = "identify"
-                stream = await host.new_stream(info.peer_id, [driver.IDENTIFY])
-                seen["identify"] = driver.identity(await read_all(stream))
-                await stream.close()
-                stage = "echo"
-                if options.echo:
-                    seen["echo"] = await echoes(host, info.peer_id, options)
-                    if not all(one["same"] for one in seen["echo"]):
-                        raise driver.Failure(stage, "what came back is not what was sent")
-                stage = "perf"
-                if options.perf:
-                    seen["perf"] = await perf(host, info.peer_id, options.perf)
+                for stage in filter(lambda stage: driver.wanted(options, stage), DONE):
+                    await DONE[stage](host, info.peer_id, options, seen)
                 stage = "close"
                 await host.disconnect(info.peer_id)
                 await host.close()
@@ -140,18 +160,23 @@ async def dial(host, options):
     driver.report(seen)
 
 
-async def pings(host, peer: ID, count):
+async def pings(host, peer: ID, options, seen):
     """Microseconds, all on one stream; the library compares what came back."""
-    if count == 0:
-        return []
+    seen["pings"] = []
+    if options.ping == 0:
+        return
     stream = await host.new_stream(peer, [driver.PING])
-    times = []
-    for _ in range(count):
+    for _ in range(options.ping):
         start = time.monotonic()
         await perform_ping_roundtrip(stream)
-        times.append(round((time.monotonic() - start) * 1e6))
+        seen["pings"].append(round((time.monotonic() - start) * 1e6))
     await stream.close()
-    return times
+
+
+async def identify(host, peer: ID, options, seen):
+    stream = await host.new_stream(peer, [driver.IDENTIFY])
+    seen["identify"] = driver.identity(await read_all(stream))
+    await stream.close()
 
 
 async def at_once(stream, sent, got, finish):
@@ -187,8 +212,8 @@ async def in_turns(stream, sent, got, finish):
     got += await read_all(stream)
 
 
-async def echoes(host, peer: ID, options):
-    results = [None] * options.streams
+async def echoes(host, peer: ID, options, seen):
+    seen["echo"] = [None] * options.streams
 
     async def one(number):
         sent, got, end = driver.pattern(options.echo, number), bytearray(), "finished"
@@ -198,16 +223,65 @@ async def echoes(host, peer: ID, options):
             await stream.close()
         except* Exception as group:
             end = type(group.exceptions[0]).__name__
-        results[number] = driver.compared(sent, bytes(got), end)
+        seen["echo"][number] = driver.compared(sent, bytes(got), end)
 
     async with trio.open_nursery() as nursery:
         for number in range(options.streams):
             nursery.start_soon(one, number)
-    return results
+    if not all(one["same"] for one in seen["echo"]):
+        raise driver.Failure("echo", "what came back is not what was sent")
 
 
-async def perf(host, peer: ID, sizes):
-    up, down = map(int, sizes.split(":"))
+async def streams(host, peer: ID, options, seen):
+    """Streams that are all open before the first one ends."""
+    seen["streams"] = {"open": 0, "same": 0, "finished": 0}
+    everyone = trio.Event()
+
+    async def one(number):
+        sent, got = driver.pattern(options.echo, number), bytearray()
+        stream = await host.new_stream(peer, [driver.ECHO])
+        await stream.write(sent)
+        while len(got) < len(sent) and (chunk := await read_some(stream)):
+            got += chunk
+        seen["streams"]["same"] += sent == got
+        seen["streams"]["open"] += 1
+        if seen["streams"]["open"] == options.streams:
+            everyone.set()
+        await everyone.wait()
+        await stream.close_write()
+        rest = await read_some(stream)
+        seen["streams"]["finished"] += rest == b""
+        await stream.close()
+
+    async with trio.open_nursery() as nursery:
+        for number in range(options.streams):
+            nursery.start_soon(one, number)
+
+
+async def half_closes(host, peer: ID, options, seen):
+    sent = driver.pattern(options.echo)
+    stream = await host.new_stream(peer, [driver.HALF_CLOSE])
+    await stream.write(sent)
+    await stream.close_write()
+    seen["halfClose"] = driver.compared(sent, await read_all(stream), "finished")
+    await stream.close()
+
+
+async def resets(host, peer: ID, options, seen):
+    """A stream that is reset here, one that is reset there, and a ping that both leave alone."""
+    stream = await host.new_stream(peer, [driver.RESET])
+    await stream.write(b"W")
+    if await stream.read(2) != b"ok":
+        raise driver.Failure("reset", "another answer than 'ok'")
+    await stream.reset()
+    stream = await host.new_stream(peer, [driver.RESET])
+    await stream.write(b"R")
+    seen["reset"] = await ending(stream)
+    await pings(host, peer, options, seen)
+
+
+async def perf(host, peer: ID, options, seen):
+    up, down = map(int, options.perf.split(":"))
     stream = await host.new_stream(peer, [driver.PERF])
     await stream.write(down.to_bytes(8, "big"))
     for start in range(0, up, 65536):
@@ -217,7 +291,11 @@ async def perf(host, peer: ID, sizes):
     await stream.close()
     if got != down:
         raise driver.Failure("perf", f"asked for {down} bytes, received {got}")
-    return {"sent": up, "received": got}
+    seen["perf"] = {"sent": up, "received": got}
+
+
+# What a dialer does after connecting, in this order.
+DONE = {"ping": pings, "identify": identify, "echo": echoes, "streams": streams, "half-close": half_closes, "reset": resets, "perf": perf}
 
 
 def main():
