@@ -1,5 +1,6 @@
 /// Why a cipher, a hash or a key refuses. ``origin`` says who caused it.
 public enum CipherError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// Who caused it.
     public enum Origin: Sendable {
         /// The library or the machine.
         case local

@@ -34,6 +34,7 @@ enum Library {
 
 /// Random bytes that nobody can foretell, from libcrypto's generator (seeded by the kernel).
 public enum SecureRandom {
+    /// So many of them; throws ``CipherError/library(operation:reason:)``.
     public static func bytes(_ count: Int) throws(CipherError) -> [UInt8] {
         var bytes = [UInt8](repeating: 0, count: count)
         let isFilled = unsafe bytes.withUnsafeMutableBytes { buffer in

@@ -6,6 +6,7 @@ public enum SHA256 {
     /// Of a digest.
     public static let byteCount = 32
 
+    /// The digest of `bytes`, ``byteCount`` of them.
     public static func hash(_ bytes: RawSpan) throws(CipherError) -> [UInt8] {
         try hash(bytes, RawSpan())
     }
@@ -26,6 +27,7 @@ public enum SHA256 {
 
 /// HMAC with SHA-256 (RFC 2104).
 public enum HMACSHA256 {
+    /// The tag of `first` with `second` behind it, 32 bytes. Any length of key, also none.
     public static func authenticate(_ first: RawSpan, _ second: RawSpan = RawSpan(), key: RawSpan) throws(CipherError) -> Secret {
         guard let context = unsafe EVP_MAC_CTX_new(Library.hmac.pointer) else { throw Library.failure("make an HMAC") }
         defer { unsafe EVP_MAC_CTX_free(context) }
@@ -61,12 +63,14 @@ public enum HMACSHA256 {
 
 /// The key derivation of the Noise specification, section 4.3: HKDF (RFC 5869) with HMAC-SHA256, the chaining key as salt and no info.
 public enum HKDF {
+    /// Two secrets of 32 bytes.
     public static func two(chainingKey: Secret, input: RawSpan) throws(CipherError) -> (Secret, Secret) {
         let temporary = try HMACSHA256.authenticate(input, key: chainingKey.bytes)
         let first = try output(1, after: nil, temporary)
         return (first, try output(2, after: first, temporary))
     }
 
+    /// Three secrets of 32 bytes; the first two are those of ``two(chainingKey:input:)``.
     public static func three(chainingKey: Secret, input: RawSpan) throws(CipherError) -> (Secret, Secret, Secret) {
         let temporary = try HMACSHA256.authenticate(input, key: chainingKey.bytes)
         let first = try output(1, after: nil, temporary)

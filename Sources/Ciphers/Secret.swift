@@ -10,6 +10,7 @@ import COpenSSL
     private let base: UnsafeMutablePointer<UInt8>
     public let byteCount: Int
 
+    /// Copies `bytes`; whoever has them looks after the original.
     public init(copying bytes: RawSpan) {
         byteCount = bytes.byteCount
         unsafe base = .allocate(capacity: max(byteCount, 1))

@@ -119,8 +119,9 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// The far end has finished sending.
     public private(set) var hasReceivedEnd = false
     private var budget: WriteBudget
-    /// Writes that reached the kernel, and how many of them it took only in part.
+    /// Writes that reached the kernel.
     public private(set) var writes: UInt64 = 0
+    /// How many of ``writes`` the kernel took only in part.
     public private(set) var partialWrites: UInt64 = 0
     /// Received bytes copied out of their block: see ``keep(_:_:)``, and small pieces that wait to be read by a task.
     public private(set) var bytesCopiedOut: UInt64 = 0

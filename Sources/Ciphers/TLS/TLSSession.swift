@@ -16,8 +16,11 @@ import COpenSSL
 /// Invariant: `result` is there only after the far end's certificate kept the rules and `judge` accepted its owner.
 @safe public final class TLSSession {
     public struct Result {
+        /// Cipher and hash of everything that follows.
         public let suite: TLSCipherSuite
+        /// Protects what the client sends, see ``TLSTrafficKey``.
         public let clientSecret: Secret
+        /// Protects what the server sends.
         public let serverSecret: Secret
         /// What ALPN chose; nil when one of the two had nothing to say.
         public let applicationProtocol: [UInt8]?
@@ -31,6 +34,7 @@ import COpenSSL
     /// Content of a record (RFC 8446, section 5.1).
     public static let recordContentBytesMax = 1 << 14
 
+    /// Nil until the handshake is done.
     public private(set) var result: Result?
     /// The handshake's messages, both ways, in order.
     public private(set) var messages: [TLSHandshakeMessage] = []

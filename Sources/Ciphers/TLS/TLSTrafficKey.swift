@@ -22,6 +22,7 @@ import COpenSSL
     /// A type and a tag.
     public static let encryptedBytesMin = 1 + AEADKey.tagByteCount
 
+    /// That of the next record, from 0 for each key.
     public private(set) var recordNumber: UInt64 = 0
     private let suite: TLSCipherSuite
     private let secret: Secret
@@ -30,6 +31,7 @@ import COpenSSL
     private let nonceHead: UInt32
     private let nonceTail: UInt64
 
+    /// Derives key and nonces from a traffic secret of the handshake, see ``TLSSession/Result``.
     public init(_ suite: TLSCipherSuite, secret: Secret) throws(CipherError) {
         self.suite = suite
         self.secret = secret
