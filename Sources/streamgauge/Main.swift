@@ -62,18 +62,19 @@ func seconds(_ text: String) throws(UnitsError) -> Double { Double(try Units.dur
 /// Prints records, and writes them to a file if there is one. The file comes first: who reads what is printed may have gone, and the process with it. What was
 /// measured is not lost with one of the two: the other is tried as well.
 func deliver(_ records: [RunRecord], _ format: OutputFormat, to file: OutputFile?, _ bytes: () throws -> [UInt8]) throws {
-    var isWhole = true
-    func attempt(_ body: () throws -> Void) {
-        do {
-            try body()
-        } catch {
-            Exit.tell(error)
-            isWhole = false
-        }
+    var failures: [any Error] = []
+    do {
+        try file?.write(try bytes())
+    } catch {
+        failures.append(error)
     }
-    attempt { try file?.write(try bytes()) }
-    attempt { try StandardOutput.write(try format.data(records)) }
-    if !isWhole { throw Exit.failed }
+    do {
+        try StandardOutput.write(try format.data(records))
+    } catch {
+        failures.append(error)
+    }
+    for failure in failures { Exit.tell(failure) }
+    if !failures.isEmpty { throw Exit.failed }
 }
 
 /// Where results go, and what other programs read.
