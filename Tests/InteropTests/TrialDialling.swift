@@ -39,7 +39,9 @@ extension Trial {
             try Mismatch.unless(event.peer == "\(host.peerID)", "the listener sees another peer: \(event.peer ?? "none")")
         case .identify: try await identify(connection)
         case .ping: try await ping(connection, count: Cell.pingCount)
-        case .echo: try await echo(connection)
+        // On the connection's loop, as handlers run: mplex cannot hold the sender back, and a reader on a busy machine's other threads falls behind by the 4 MiB after
+        // which StreamGauge resets a stream.
+        case .echo: try await withTaskExecutorPreference(connection.loop) { try await echo(connection) }
         case .streams: try await streams(connection)
         case .halfClose: return try await halfClose(connection)
         case .reset: return try await reset(connection, node)
