@@ -154,8 +154,8 @@ struct Matrix {
         | connect | security and multiplexer as in the row and nothing else on offer; the peer is who it should be; the connection ends in order, or as `Tests/Interop/README.md` says of this node |
         | identify | each end asks the other: agent, key and peer ID, listening addresses, protocols, observed address |
         | ping | 10,000 round trips of 32 bytes, one after another on one stream, each compared |
-        | echo | 64 MiB through `/echo/1.0.0` on one stream and back; the SHA-256 of what was sent and of what came back compared |
-        | 1,000 streams | 1,000 streams of `/echo/1.0.0`, each of which has echoed 1 KiB and is still open when the last one has; then each is finished |
+        | echo | 64 MiB through `/echo/1.0.0` on one stream and back; the SHA-256 of what was sent and of what came back compared. StreamGauge dialling reads on the connection's loop, as its handlers do: over mplex, which has no flow control, it resets a stream whose reader is 4 MiB behind |
+        | 1,000 streams | 1,000 streams of `/echo/1.0.0`, each of which has echoed 1 KiB and is still open when the last one has; then each is finished (through p2pd's socket, which has no half-close, the far end's finish is not waited for when StreamGauge dials) |
         | half-close | 64 KiB, then the end of this direction; the far end answers with the same bytes only after it has seen that end |
         | reset | a stream reset by the dialer and one reset by the listener, each noticed at the other end; then a ping on the same connection |
         | perf | `/perf/1.0.0`, 16 MiB up and 16 MiB down |
