@@ -86,7 +86,7 @@ let package = Package(
         tests("NegotiationTests", ["Bytes", "Multiformats", "Negotiation", "TestSupport"]),
         tests("MultiformatsTests", ["Bytes", "Multiformats", "TestSupport"]),
         tests("P2PTests", ["Bytes", "Kernel", "Multiformats", "Muxers", "Negotiation", "P2P", "Reactor", "SecureChannels", "TestSupport"]),
-        tests("InteropTests", ["Bytes", "Ciphers", "Gauge", "Kernel", "Multiformats", "P2P", "Reactor", "SecureChannels", "TestSupport"]),
+        tests("InteropTests", ["Bytes", "Ciphers", "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "SecureChannels", "TestSupport"]),
         tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),
         // The program as a process.
         tests("CommandTests", ["Gauge", "Kernel", "TestSupport", "streamgauge"]),
