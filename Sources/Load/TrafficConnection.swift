@@ -437,9 +437,9 @@ final class TrafficConnection: StreamHandler {
         }
     }
 
-    func streamReset(_ stream: StreamHandle, code: UInt32, on connection: Connection) {
+    func streamReset(_ stream: StreamHandle, _ reset: StreamReset, on connection: Connection) {
         let name = lane(of: stream).map { "\(state.value.lanes[$0].ordinal)" } ?? "(silent)"
-        shard.problem("connection \(index), stream \(name) was reset (code \(code))")
+        shard.problem("connection \(index), stream \(name): \(reset)")
         retire(stream)
         closeIfDone()
     }

@@ -165,6 +165,31 @@ public struct StreamHandle: BitwiseCopyable, Hashable, Sendable {
     }
 }
 
+/// Why a stream ended at once.
+public enum StreamReset: BitwiseCopyable, Equatable, Sendable, CustomStringConvertible {
+    /// The far end wanted it, for the reason that `code` stands for where the protocol has one.
+    case farEnd(code: UInt32)
+    /// The far end ended the connection in the middle of the stream.
+    case cutOff
+    /// This side did: the far end sent data behind the stream's end.
+    case dataAfterEnd
+    /// This side did: more waited to be read than ``MplexLimits/receiveBufferBytesMax``, and the protocol cannot hold back the far end.
+    case readerTooSlow
+
+    /// As the protocol has it; 0 where nothing was said.
+    public var code: UInt32 { if case .farEnd(let code) = self { code } else { 0 } }
+
+    public var description: String {
+        switch self {
+        case .farEnd(let code): "the far end reset the stream (code \(code))"
+        case .cutOff: "the far end ended the connection in the middle of the stream"
+        case .dataAfterEnd: "the far end sent data behind the stream's end, and the stream was reset"
+        case .readerTooSlow:
+            "more came than was read and may wait, which this multiplexer cannot hold back: the stream was reset; read faster, or use yamux"
+        }
+    }
+}
+
 /// What a muxer tells its owner.
 public enum MuxerEvent: BitwiseCopyable, Equatable, Sendable {
     /// The far end opened a stream. The handle is stale already when the stream ends within the same batch of events; the calls then say so.
@@ -173,8 +198,8 @@ public enum MuxerEvent: BitwiseCopyable, Equatable, Sendable {
     case data(StreamHandle, offset: UInt32, count: UInt32)
     /// The far end will send nothing more on this stream.
     case finished(StreamHandle)
-    /// The stream ended at once: the far end reset it, or a limit did (`code` as the protocol has it). No `closed` follows.
-    case reset(StreamHandle, code: UInt32)
+    /// The stream ended at once. No `closed` follows.
+    case reset(StreamHandle, StreamReset)
     /// Both sides have finished and everything has been transmitted: the handle is stale from here on.
     case closed(StreamHandle)
     /// The stream's send queue has fallen to the low-water mark after a `send`.

@@ -19,7 +19,7 @@ public protocol StreamHandler: AnyObject {
     /// The far end will send nothing more on the stream.
     func streamFinished(_ stream: StreamHandle, on connection: Connection)
     /// The stream ended at once. ``streamClosed(_:on:)`` does not follow.
-    func streamReset(_ stream: StreamHandle, code: UInt32, on connection: Connection)
+    func streamReset(_ stream: StreamHandle, _ reset: StreamReset, on connection: Connection)
     /// Both sides have finished and everything was written: the handle is stale from here on.
     func streamClosed(_ stream: StreamHandle, on connection: Connection)
     /// What was queued has fallen to the low-water mark.
@@ -303,7 +303,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         case .goAway: handler.connectionGoesAway(self)
         case .opened(let stream): handler.streamOpened(stream, on: self)
         case .finished(let stream): handler.streamFinished(stream, on: self)
-        case .reset(let stream, let code): handler.streamReset(stream, code: code, on: self)
+        case .reset(let stream, let reset): handler.streamReset(stream, reset, on: self)
         case .closed(let stream): handler.streamClosed(stream, on: self)
         case .writable(let stream): handler.streamWritable(stream, on: self)
         case .canOpen: handler.connectionCanOpen(self)

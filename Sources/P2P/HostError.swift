@@ -83,6 +83,8 @@ public enum HostError: Error, Sendable {
     case negotiationTimedOut(afterNanoseconds: UInt64)
     /// The far end reset the stream.
     case streamReset(code: UInt32)
+    /// The multiplexer ended the stream at this end, for a reason that is not the far end's wish.
+    case streamGivenUp(StreamReset)
     /// The far end finished in the middle of something.
     case streamEndedEarly(byteCount: Int, expected: Int)
     /// The far end sent more than it was asked for.
@@ -108,6 +110,7 @@ public enum HostError: Error, Sendable {
             .keyFileNotPrivate, .key, .security:
             .local
         case .keyFile, .nameNotResolved: .kernel
+        case .streamGivenUp(let reset): reset == .readerTooSlow ? .local : .remote
         case .channel(let error): Origin(error.origin)
         case .upgrade(let error): Origin(error.origin)
         case .muxer(let error): error.origin == .local ? .local : .remote
@@ -116,6 +119,12 @@ public enum HostError: Error, Sendable {
             .identifyOfAnotherPeer, .wrongPong, .timedOut:
             .remote
         }
+    }
+}
+
+extension HostError {
+    init(_ reset: StreamReset) {
+        if case .farEnd(let code) = reset { self = .streamReset(code: code) } else { self = .streamGivenUp(reset) }
     }
 }
 
@@ -183,7 +192,8 @@ extension HostError: CustomStringConvertible {
         case .muxer(let error): "\(error)"
         case .negotiation(let error): "\(error)"
         case .negotiationTimedOut(let nanoseconds): "no protocol was agreed on within \(Self.seconds(nanoseconds))"
-        case .streamReset(let code): "the far end reset the stream (code \(code))"
+        case .streamReset(let code): "\(StreamReset.farEnd(code: code))"
+        case .streamGivenUp(let reset): "\(reset)"
         case .streamEndedEarly(let byteCount, let expected): "the far end finished the stream after \(byteCount) bytes of \(expected)"
         case .streamTooLong(let expected): "the far end sends more than the \(expected) bytes it was asked for"
         case .identifyTooLarge(let limit): "the far end describes itself in more than \(limit) bytes"

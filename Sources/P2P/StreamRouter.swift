@@ -238,7 +238,7 @@ final class StreamRouter: StreamHandler {
     }
 
     func streamFinished(_ handle: StreamHandle, on connection: Connection) { stream(handle)?.finished() }
-    func streamReset(_ handle: StreamHandle, code: UInt32, on connection: Connection) { stream(handle)?.ended(.failed(.streamReset(code: code))) }
+    func streamReset(_ handle: StreamHandle, _ reset: StreamReset, on connection: Connection) { stream(handle)?.ended(.failed(HostError(reset))) }
     func streamClosed(_ handle: StreamHandle, on connection: Connection) { stream(handle)?.ended(.orderly) }
     func streamWritable(_ handle: StreamHandle, on connection: Connection) { stream(handle)?.writable() }
     func connectionBatchEnded(_ connection: Connection) {}

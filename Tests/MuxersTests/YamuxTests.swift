@@ -112,7 +112,7 @@ import TestSupport
         let lone = responder()
         lone.feed(YamuxFrame.data(.syn, 1, [1]) + YamuxFrame.data(.fin, 1, []) + YamuxFrame.data(.none, 1, [2, 3]))
         #expect(lone.end.failure == nil)
-        #expect(lone.end.log(lone.end.accepted[0]).resetCode != nil)
+        #expect(lone.end.log(lone.end.accepted[0]).reset == .dataAfterEnd)
         #expect(lone.end.muxer.counters.lateBytes == 2)
     }
 

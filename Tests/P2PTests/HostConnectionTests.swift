@@ -1,5 +1,6 @@
 import Kernel
 import Multiformats
+import Muxers
 import P2P
 import Reactor
 import SecureChannels
@@ -282,7 +283,7 @@ import TestSupport
             let reader = Task { await hostError { try await stream.read() } }
             await server.close()
             switch await reader.value {
-            case .streamReset?, .connectionEnded?: break
+            case .streamReset?, .streamGivenUp(.cutOff)?, .connectionEnded?: break
             case let other: Issue.record("\(String(describing: other))")
             }
             guard case .hostClosed? = await hostError({ try await server.connect(to: address.withoutPeerID) }) else {

@@ -107,9 +107,9 @@ final class Peer: StreamHandler {
         onFinished?(stream)
     }
 
-    func streamReset(_ stream: StreamHandle, code: UInt32, on connection: Connection) {
+    func streamReset(_ stream: StreamHandle, _ reset: StreamReset, on connection: Connection) {
         note("reset", stream)
-        resets.append((stream, code))
+        resets.append((stream, reset.code))
     }
 
     func streamClosed(_ stream: StreamHandle, on connection: Connection) {

@@ -17,8 +17,9 @@ public struct StreamLog {
     public internal(set) var remoteHasFinished = false
     /// This end reset it.
     public internal(set) var wasReset = false
-    /// The machine reported a reset, with this code.
-    public internal(set) var resetCode: UInt32?
+    /// The machine reported a reset, for this reason.
+    public internal(set) var reset: StreamReset?
+    public var resetCode: UInt32? { reset?.code }
     public internal(set) var isClosed = false
     public internal(set) var writableCount = 0
 
@@ -188,8 +189,8 @@ public final class End {
                 if log.remoteHasFinished { self.violations.append("a stream finished twice") }
                 log.remoteHasFinished = true
             }
-        case .reset(let stream, let code):
-            update(stream, event) { $0.resetCode = code }
+        case .reset(let stream, let reset):
+            update(stream, event) { $0.reset = reset }
             if keys[stream] != nil { ended(stream) }
         case .closed(let stream):
             update(stream, event) { log in

@@ -181,7 +181,7 @@ struct MplexMachine: ~Copyable {
         remoteHasEnded = true
         for index in 0..<streams.places where streams[index].generation != 0 {
             guard !streams[index].flags.contains(.remoteFinished) else { continue }
-            events.push(.reset(streams.handle(index), code: 0))
+            events.push(.reset(streams.handle(index), .cutOff))
             counters.streamsReset += 1
             remove(index)
         }

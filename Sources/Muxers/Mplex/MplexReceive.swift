@@ -38,7 +38,7 @@ extension MplexMachine {
         }
         guard Int(streams[index].unconsumed) + count <= limits.receiveBufferBytesMax else {
             counters.lateBytes &+= UInt64(count)
-            abandon(index, events: &events)
+            abandon(index, .readerTooSlow, events: &events)
             return count
         }
         streams[index].unconsumed += UInt32(truncatingIfNeeded: count)
@@ -58,7 +58,7 @@ extension MplexMachine {
             body = .payload
             bodyStream = try find(header)
             // Data behind the end ("Closing a stream": a protocol violation): the stream is broken, the connection is not.
-            if let index = bodyStream, streams[index].flags.contains(.remoteFinished) { abandon(index, events: &events) }
+            if let index = bodyStream, streams[index].flags.contains(.remoteFinished) { abandon(index, .dataAfterEnd, events: &events) }
             return
         }
         counters.received.openCloseBytes &+= UInt64(header.byteCount)
@@ -70,7 +70,7 @@ extension MplexMachine {
             if let index = try find(header) { finishRemote(index, events: &events) }
         default:
             guard let index = try find(header) else { return }
-            events.push(.reset(streams.handle(index), code: 0))
+            events.push(.reset(streams.handle(index), .farEnd(code: 0)))
             counters.streamsReset += 1
             remove(index)
         }
@@ -106,9 +106,9 @@ extension MplexMachine {
     }
 
     /// Resets a stream whose far end breaks the rules or whose reader is too slow; the rest of its message is dropped.
-    private mutating func abandon(_ index: Int, events: inout EventList) {
+    private mutating func abandon(_ index: Int, _ reason: StreamReset, events: inout EventList) {
         let stream = streams.handle(index)
-        events.push(.reset(stream, code: 0))
+        events.push(.reset(stream, reason))
         reset(stream)
     }
 }

@@ -212,7 +212,7 @@ struct YamuxMachine: ~Copyable {
         remoteGoAway = remoteGoAway ?? GoAwayCode.normal.rawValue
         for index in 0..<streams.places where streams[index].generation != 0 {
             guard !streams[index].flags.contains(.remoteFinished) else { continue }
-            events.push(.reset(streams.handle(index), code: 0))
+            events.push(.reset(streams.handle(index), .cutOff))
             counters.streamsReset += 1
             remove(index)
         }

@@ -137,7 +137,7 @@ extension YamuxMachine {
         if flags.contains(.rst) {
             // RST's length is an error code where the implementation sends one.
             let code = header.kind == YamuxHeader.Kind.windowUpdate ? header.length : 0
-            events.push(.reset(streams.handle(index), code: code))
+            events.push(.reset(streams.handle(index), .farEnd(code: code)))
             counters.streamsReset += 1
             remove(index)
             return nil
@@ -181,7 +181,7 @@ extension YamuxMachine {
     /// Resets a stream whose far end breaks the rules; the rest of its frame is dropped.
     private mutating func abandon(_ index: Int, events: inout EventList) {
         let stream = streams.handle(index)
-        events.push(.reset(stream, code: 0))
+        events.push(.reset(stream, .dataAfterEnd))
         reset(stream, code: 0)
     }
 
