@@ -85,8 +85,8 @@ import TestSupport
                     openers.value.count { if case .tooManyStreams(limit: 260)? = $0.failure { true } else { false } }
                 )
             }
-            // One of the 260 may be that of identify.
-            #expect((259...260).contains(started) && started + refused == 300)
+            // Two of the 260 may be those of identify, one each way.
+            #expect((258...260).contains(started) && started + refused == 300, "\(started) started, \(refused) refused")
             connection.abort()
         }
     }
