@@ -20,7 +20,6 @@ import Synchronization
 public final class NodeRun: Sendable {
     private let scenario: Scenario
     private let workload: NodeWorkload
-    private let stack: ProtocolStack
     private let loops: [EventLoop]
     private let target: Multiaddr
     private let limits: RunLimits
@@ -37,8 +36,7 @@ public final class NodeRun: Sendable {
     /// - Throws: ``ScenarioError`` when a node cannot serve the scenario.
     public init(scenario: Scenario, loops: [EventLoop], target: Multiaddr, limits: RunLimits = RunLimits()) throws {
         try scenario.validate()
-        stack = try ProtocolStack(scenario.subject)
-        workload = try NodeWorkload(scenario, on: stack, target: target)
+        workload = try NodeWorkload(scenario, on: ProtocolStack(scenario.subject), target: target)
         (self.scenario, self.loops, self.target, self.limits) = (scenario, loops, target, limits)
     }
 
@@ -74,7 +72,11 @@ public final class NodeRun: Sendable {
     /// - Throws: when nothing could be measured at all: no connection, or a node that does not serve the protocol.
     public func run(progress: @escaping @Sendable (Generator.Progress) -> Void = { _ in }) async throws -> RunFigures {
         let shards = loops.enumerated().map { number, loop in
-            let operations = scenario.count.map { $0 / loops.count + (number < $0 % loops.count ? 1 : 0) }
+            // A loop has as large a part of the count as it has of the connections.
+            let connections = stride(from: number, to: scenario.connections, by: loops.count)
+            let operations = scenario.count.map { count in
+                connections.reduce(0) { $0 + count / scenario.connections + ($1 < count % scenario.connections ? 1 : 0) }
+            }
             return LoopBound(NodeShard(loop: loop, workload: workload, seed: scenario.seed, operations: operations), on: loop)
         }
         let links = try await connect(shards)
@@ -91,7 +93,7 @@ public final class NodeRun: Sendable {
         } catch {
             findings.problems.append("\(error)")
             findings.isPartial = true
-            if findings.hasBegun && !findings.hasEnded { await end(shards, links, &findings) }
+            if findings.hasBegun && !findings.hasEnded { await endWindow(shards, links, &findings) }
         }
         await settle(links, &findings)
         let figures = await figures(shards, links, findings)
@@ -251,17 +253,17 @@ public final class NodeRun: Sendable {
     ) async throws {
         func start() async { for shard in shards { await shard.loop.perform { shard.value.start() } } }
         if scenario.count != nil {
-            await begin(shards, links, &findings)
+            await beginWindow(shards, links, &findings)
             await start()
             try await awaitCount(shards, since: Clock.now, progress)
-            await end(shards, links, &findings)
+            await endWindow(shards, links, &findings)
         } else {
             await start()
             progress(.warmingUp)
             _ = await wait(seconds: scenario.omitSeconds, shards, nil)
-            await begin(shards, links, &findings)
+            await beginWindow(shards, links, &findings)
             findings.isPartial = await !wait(seconds: scenario.durationSeconds ?? 0, shards, progress)
-            await end(shards, links, &findings)
+            await endWindow(shards, links, &findings)
         }
         findings.isPartial = findings.isPartial || isInterrupted
         progress(.finishing)
@@ -273,14 +275,14 @@ public final class NodeRun: Sendable {
         }
     }
 
-    private func begin(_ shards: [LoopBound<NodeShard>], _ links: [Link], _ findings: inout Findings) async {
+    private func beginWindow(_ shards: [LoopBound<NodeShard>], _ links: [Link], _ findings: inout Findings) async {
         findings.begin = await usage(shards)
         findings.frames.begin = await frames(links)
         for shard in shards { await shard.loop.perform { shard.value.recorder.begin(at: Clock.now) } }
         findings.hasBegun = true
     }
 
-    private func end(_ shards: [LoopBound<NodeShard>], _ links: [Link], _ findings: inout Findings) async {
+    private func endWindow(_ shards: [LoopBound<NodeShard>], _ links: [Link], _ findings: inout Findings) async {
         for shard in shards { await shard.loop.perform { shard.value.recorder.end(at: Clock.now) } }
         findings.end = await usage(shards)
         findings.frames.end = await frames(links)

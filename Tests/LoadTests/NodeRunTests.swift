@@ -84,6 +84,17 @@ import Testing
         }
     }
 
+    @Test(arguments: [Workload.request, .churn, .connect])
+    func moreLoopsThanConnections(workload: Workload) async throws {
+        try await withNode(try ProtocolStack("tcp+noise+yamux")) { _, address, loops in
+            let scenario = try Scenario.counted(
+                "tcp+noise+yamux", workload, count: 11, messageSizeBytes: workload == .request ? 32 : nil, threads: loops.count)
+            let figures = try await run(scenario, at: address, loops)
+            expectTrue(figures, "\(workload)")
+            #expect(figures.messages == 11)
+        }
+    }
+
     // MARK: Nodes that do not do it
 
     @Test func perfIsOff() async throws {
