@@ -29,6 +29,7 @@ public enum NameResolution {
 
     /// The addresses of `name` with `port`, in the resolver's order of preference; at least one. Blocks, for seconds where nobody answers.
     public static func addresses(of name: String, _ family: Family, port: UInt16) throws(Failure) -> [SocketAddress] {
+        guard !name.utf8.contains(0) else { throw Failure(name: name, reason: "it holds a zero byte") }
         var hints = unsafe addrinfo()
         unsafe hints.ai_family = family.number
         unsafe hints.ai_socktype = Int32(SOCK_STREAM.rawValue)

@@ -60,7 +60,7 @@ final class PingLane: StreamLane {
     private var awaitsAnswer = false
 
     init(_ shard: NodeShard, connection: UInt32, stream: UInt64) {
-        key = Payload.streamKey(seed: 0, connection: connection, stream: stream, direction: .up)
+        key = Payload.streamKey(seed: shard.payload.seed, connection: connection, stream: stream, direction: .up)
         super.init(shard)
     }
 
@@ -146,7 +146,7 @@ final class UploadLane: StreamLane {
     private var isFinished = false
 
     init(_ shard: NodeShard, connection: UInt32, stream: UInt64) {
-        key = Payload.streamKey(seed: 0, connection: connection, stream: stream, direction: .up)
+        key = Payload.streamKey(seed: shard.payload.seed, connection: connection, stream: stream, direction: .up)
         shape = MessageShape(messageBytes: shard.workload.messageBytes)
         super.init(shard)
     }
@@ -190,7 +190,7 @@ final class UploadLane: StreamLane {
     }
 
     override func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
-        fail(.streamEndedEarly(byteCount: range.count, expected: 0))
+        fail(.streamTooLong(expected: 0))
         return range.count
     }
 
@@ -199,20 +199,18 @@ final class UploadLane: StreamLane {
     }
 }
 
-/// Downloads by the perf protocol: so many messages, or until it is told to stop, which resets the stream.
+/// Downloads by the perf protocol: so many messages, or until it is told to stop, which resets what is not complete.
 final class DownloadLane: StreamLane {
     /// More than any window of time receives.
     private static let endlessBytes: UInt64 = 1 << 50
 
     private let messageBytes: UInt64
     private let wantedBytes: UInt64
-    private let isEndless: Bool
     private var received: UInt64 = 0
 
     /// - Parameter messages: how many, or nil for no limit.
     init(_ shard: NodeShard, messages: Int?) {
         messageBytes = UInt64(shard.workload.messageBytes)
-        isEndless = messages == nil
         wantedBytes = messages.map { UInt64($0) * UInt64(shard.workload.messageBytes) } ?? Self.endlessBytes
         super.init(shard)
     }
@@ -228,12 +226,16 @@ final class DownloadLane: StreamLane {
     }
 
     override func stop() {
-        guard isEndless, !isOver else { return }
+        guard !isOver else { return }
         isDone = true
         stream?.reset()
     }
 
     override func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
+        guard UInt64(range.count) <= wantedBytes - received else {
+            fail(.streamTooLong(expected: Int(clamping: wantedBytes)))
+            return range.count
+        }
         let before = received / messageBytes
         received += UInt64(range.count)
         shard.recorder.received(bytes: range.count, messages: Int(received / messageBytes - before), at: Clock.now)
@@ -258,7 +260,7 @@ final class ExchangeLane: NodeLane {
     init(_ shard: NodeShard, on connection: PeerConnection, index: UInt32, lane: UInt64) {
         self.shard = shard
         self.connection = connection
-        key = Payload.streamKey(seed: 0, connection: index, stream: lane, direction: .up)
+        key = Payload.streamKey(seed: shard.payload.seed, connection: index, stream: lane, direction: .up)
     }
 
     func start() {
@@ -340,6 +342,7 @@ private final class Exchange: StreamProtocolHandler {
 
     func streamReceived(_ stream: RoutedStream, _ block: Block, _ range: Range<Int>) -> Int {
         received += range.count
+        if received > byteCount { stream.reset() }
         return range.count
     }
 
@@ -351,6 +354,7 @@ private final class Exchange: StreamProtocolHandler {
 
     func streamEnded(_ stream: RoutedStream, _ end: StreamEnd) {
         if hasAnswer { return lane.ended() }
+        if received > byteCount { return lane.failed(.streamTooLong(expected: byteCount)) }
         if case .failed(let error) = end, received == 0 { return lane.failed(error) }
         lane.failed(.streamEndedEarly(byteCount: received, expected: byteCount))
     }

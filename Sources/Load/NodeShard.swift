@@ -60,7 +60,8 @@ final class NodeShard {
 
     var progress: Progress {
         Progress(
-            ready: lanes.count { $0.isReady }, live: lanes.count { !$0.isOver }, underWay: underWay, isSpent: operationsLeft == 0,
+            ready: lanes.count { $0.isReady }, live: lanes.count { !$0.isOver }, underWay: underWay, 
+            isSpent: operationsLeft == 0 || lanes.allSatisfy { $0.isOver },
             totals: recorder.totals, failure: failure)
     }
 

@@ -81,3 +81,8 @@ extension Workload {
         self == .request && target?.isOfNode == true ? NodeWorkload.pingBytes : messageSizeDefault
     }
 }
+
+extension Scenario {
+    /// What is verified in runs against a node: the bytes of every ping, and of perf, whose bytes mean nothing, the sizes.
+    public var verifyOfNodes: String { [.request, .connect].contains(flows[0].verb) ? SampleRule.full.description : "sizes" }
+}

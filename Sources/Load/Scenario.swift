@@ -294,6 +294,8 @@ extension Scenario {
             throw error
         } catch DecodingError.keyNotFound(let key, _) {
             throw .notAScenario(file: file, reason: "the key '\(key.stringValue)' is missing")
+        } catch DecodingError.dataCorrupted(let context) where context.codingPath.isEmpty {
+            throw .notAScenario(file: file, reason: "it is not JSON")
         } catch DecodingError.typeMismatch(_, let context) {
             throw .notAScenario(file: file, reason: "'\(context.codingPath.map(\.stringValue).joined(separator: "."))': \(context.debugDescription)")
         } catch {

@@ -21,6 +21,8 @@ public enum MuxerError: Error, Equatable, Sendable {
     case tooManyUnacknowledgedStreams(limit: Int)
     /// A new connection is needed: identifiers are not used twice.
     case streamIDsExhausted
+    /// The far end takes no new streams: opening one is refused.
+    case goneAway(code: UInt32)
     /// This side ends the connection, or the far end broke the protocol before.
     case closing
 
@@ -49,8 +51,6 @@ public enum MuxerError: Error, Equatable, Sendable {
     case tooManyControlFrames(limit: Int)
     /// A ping was not answered in time.
     case keepaliveTimeout(afterNanoseconds: Nanoseconds)
-    /// The far end takes no new streams: opening one is refused, and the connection goes on.
-    case goneAway(code: UInt32)
 
     /// Who caused it.
     public var origin: Origin {

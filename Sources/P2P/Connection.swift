@@ -40,8 +40,8 @@ extension StreamHandler {
 
 /// How a connection ended.
 public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
-    /// Both sides said they were done; or the far end is gone without a word, by a reset or without TLS's farewell, and no stream was open: then nothing
-    /// is lost, and several implementations end every connection like this.
+    /// Both sides said they were done; or the far end is gone without a word, by a reset or without TLS's farewell, and no stream was open: that
+    /// cannot be told from an end in order, and several implementations end every connection like this.
     case orderly
     /// The far end stopped sending, or was gone, while streams were open.
     case remoteClosed(openStreams: Int)
@@ -453,7 +453,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         let taken = channel.bytesSent
         closeTimer = loop.schedule(at: loop.refreshNow() &+ closeNanoseconds) { [self] in
             guard state != .ended else { return }
-            // As long as the far end takes bytes its end can still come.
+            // As long as the kernel takes bytes, which it does as the far end does, that one's end can still come.
             if channel.bytesSent > taken { armCloseTimer() } else { end(.aborted) }
         }
     }

@@ -4,7 +4,7 @@ public import Reactor
 
 /// Connections by TCP to hosts that are named: `/dns/NAME/tcp/PORT` and, for one family only, `/dns4/…` and `/dns6/…`. Dials only.
 ///
-/// The addresses of a name are tried one after the other in the resolver's order, within the time that the dial may take.
+/// The addresses of a name are tried one after the other in the resolver's order; those that are left share the time that the dial may still take.
 public struct NameTransport: Transport {
     /// Finds addresses and calls back once, on any thread.
     public typealias Resolver = @Sendable (
@@ -83,7 +83,7 @@ private final class NameDial {
     private func next() {
         guard completion != nil, let address = left.popFirst() else { return }
         let now = loop.refreshNow()
-        attempt = loop.connect(to: address, timeoutNanoseconds: deadline > now ? deadline - now : 1) { [self] result in
+        attempt = loop.connect(to: address, timeoutNanoseconds: deadline > now ? (deadline - now) / UInt64(left.count + 1) : 1) { [self] result in
             attempt = nil
             if case .failure = result, !left.isEmpty { return next() }
             end(result.mapError { .channel($0) })
@@ -91,10 +91,7 @@ private final class NameDial {
     }
 
     func end(_ result: Result<any Channel, HostError>) {
-        guard let completion else {
-            if case .success(let channel) = result { channel.close() }
-            return
-        }
+        guard let completion else { return }
         cancel()
         completion(result)
     }

@@ -16,7 +16,13 @@ final class StreamBuffer: StreamProtocolHandler {
     /// Why nothing can be written any more, nor read, but for what had arrived completely.
     private var failure: HostError?
     /// The failure came when the far end had said everything: what it said is still read to its end.
-    private var failedBehindEnd = false
+    private var failedBehindEnd: Bool {
+        guard hasReceivedEnd else { return false }
+        return switch failure {
+        case .connectionEnded?, .hostClosed?: true
+        default: false
+        }
+    }
     private var isEnded = false
     /// Nobody reads any more: what arrives is dropped.
     private var isDiscarding = false
@@ -181,12 +187,8 @@ final class StreamBuffer: StreamProtocolHandler {
         self.stream = nil
         if case .failed(let error) = end {
             failure = error
-            if hasReceivedEnd, case .connectionEnded = error {
-                failedBehindEnd = true
-            } else {
-                // A reset takes what was not read with it.
-                _ = received.removeAll()
-            }
+            // A reset takes what was not read with it.
+            if !failedBehindEnd { _ = received.removeAll() }
         }
         if let opener {
             self.opener = nil

@@ -262,7 +262,12 @@ final class StreamRouter: StreamHandler {
     ///
     /// - Parameter reason: what is asked of the connection meanwhile fails with it.
     func close(_ reason: HostError) {
-        guard end == nil, closing == nil else { return }
+        guard end == nil else { return }
+        guard closing == nil else {
+            // That the host closes is the better reason for what it will cut short.
+            if case .hostClosed = reason { closing = reason }
+            return
+        }
         closing = reason
         hostLoop.closing(self)
         failWaitingOpens(reason)

@@ -145,7 +145,7 @@ final class Runner: Sendable {
             durationRequestedSeconds: Measured(scenario.durationSeconds, else: "the run ends by count"),
             countRequested: Measured(scenario.count, else: "the run ends by time"), omitSeconds: scenario.omitSeconds,
             threads: BothSides(both: scenario.threads), processes: scenario.subject.hasPrefix("memory") ? 1 : 2,
-            verify: target?.isOfNode == true ? "sizes" : scenario.verify, seed: scenario.seed)
+            verify: target?.isOfNode == true ? scenario.verifyOfNodes : scenario.verify, seed: scenario.seed)
         let environment = Environment.current(
             allocator: "jemalloc", ioBackend: ioName, commit: ProcessInfo.processInfo.environment["STREAMGAUGE_COMMIT"])
         return RunRecord(setup: setup, repeats: numbered, environment: environment, command: commandLine)

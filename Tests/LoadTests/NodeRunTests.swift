@@ -168,6 +168,19 @@ import Testing
         }
     }
 
+    /// Also a count that is far from done ends at once, and what was downloaded stays.
+    @Test func interruptedDownloads() async throws {
+        try await withNode(try ProtocolStack("tcp+noise+yamux")) { _, address, loops in
+            let scenario = try Scenario.counted("tcp+noise+yamux", .bulk, count: 100_000_000, streams: 2, direction: "down")
+            let run = try NodeRun(scenario: scenario, loops: loops, target: address, limits: .forTests)
+            let figures = try await run.run { progress in
+                if case .measuring(_, let totals) = progress, totals.payloadBytesReceived > 0 { run.interrupt() }
+            }
+            #expect(figures.partial && figures.payloadBytes > 0 && figures.durationSeconds < 300)
+            #expect(figures.invalidReasons == [])
+        }
+    }
+
     // MARK: What cannot be asked of a node
 
     @Test(arguments: [
