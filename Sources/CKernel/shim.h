@@ -4,7 +4,12 @@
 /* What Swift's Glibc module does not show: headers outside it, variadic calls, macros and structs newer than the C library's. */
 
 #include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
 #include <linux/perf_event.h>
+#include <linux/rtnetlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/in.h>
 #include <stdint.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -40,6 +45,74 @@ struct ck_tcp_info {
     uint64_t bytes_sent, bytes_retrans;
     uint32_t dsack_dups, reord_seen;
 };
+
+/* What one answer of sock_diag(7) says of TCP sockets on a port. */
+struct ck_port_bytes {
+    /* Sockets whose own port it is, and what they received. */
+    uint64_t local_sockets, local_bytes_received;
+    /* Sockets whose far end's port it is, and what they received. */
+    uint64_t remote_sockets, remote_bytes_received;
+    /* Sockets whose answer had no byte counts. */
+    uint64_t without_counts;
+};
+
+/* Asks a netlink socket (NETLINK_SOCK_DIAG) for all IPv4 TCP sockets with TCP_INFO, but for those that listen. */
+static inline ssize_t ck_ask_for_tcp_sockets(int netlink) {
+    struct { struct nlmsghdr header; struct inet_diag_req_v2 request; } message;
+    memset(&message, 0, sizeof message);
+    message.header.nlmsg_len = sizeof message;
+    message.header.nlmsg_type = SOCK_DIAG_BY_FAMILY;
+    message.header.nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP;
+    message.request.sdiag_family = AF_INET;
+    message.request.sdiag_protocol = IPPROTO_TCP;
+    message.request.idiag_ext = 1 << (INET_DIAG_INFO - 1);
+    message.request.idiag_states = ~(1u << 10);
+    return send(netlink, &message, sizeof message, 0);
+}
+
+/* Adds what one answer holds. 1: more answers follow, 0: that was the last, -1 with errno: the kernel refused. */
+static inline int ck_add_tcp_sockets(const void *answer, size_t length, uint16_t port, struct ck_port_bytes *sum) {
+    const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
+    int left = (int)length;
+    for (; NLMSG_OK(header, left); header = NLMSG_NEXT(header, left)) {
+        if (header->nlmsg_type == NLMSG_DONE) return 0;
+        if (header->nlmsg_type == NLMSG_ERROR) {
+            const struct nlmsgerr *error = (const struct nlmsgerr *)NLMSG_DATA(header);
+            errno = header->nlmsg_len >= NLMSG_LENGTH(sizeof *error) ? -error->error : EPROTO;
+            return -1;
+        }
+        if (header->nlmsg_len < NLMSG_LENGTH(sizeof(struct inet_diag_msg))) continue;
+        const struct inet_diag_msg *socket = (const struct inet_diag_msg *)NLMSG_DATA(header);
+        int is_local = ntohs(socket->id.idiag_sport) == port, is_remote = ntohs(socket->id.idiag_dport) == port;
+        if (!is_local && !is_remote) continue;
+        int has_counts = 0;
+        int room = (int)(header->nlmsg_len - NLMSG_LENGTH(sizeof *socket));
+        const struct rtattr *attribute = (const struct rtattr *)(socket + 1);
+        for (; RTA_OK(attribute, room); attribute = RTA_NEXT(attribute, room)) {
+            if (attribute->rta_type != INET_DIAG_INFO) continue;
+            struct ck_tcp_info info;
+            size_t count = RTA_PAYLOAD(attribute);
+            memset(&info, 0, sizeof info);
+            memcpy(&info, RTA_DATA(attribute), count < sizeof info ? count : sizeof info);
+            if (count < __builtin_offsetof(struct ck_tcp_info, segs_out)) continue;
+            has_counts = 1;
+            if (is_local) { sum->local_sockets += 1; sum->local_bytes_received += info.bytes_received; }
+            if (is_remote) { sum->remote_sockets += 1; sum->remote_bytes_received += info.bytes_received; }
+        }
+        if (!has_counts) sum->without_counts += 1;
+    }
+    return 1;
+}
+
+static inline int ck_process_clock(pid_t process, uint64_t *nanoseconds) {
+    clockid_t clock;
+    struct timespec time;
+    int failure = clock_getcpuclockid(process, &clock);
+    if (failure) { errno = failure; return -1; }
+    if (clock_gettime(clock, &time)) return -1;
+    *nanoseconds = (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+    return 0;
+}
 
 static inline int ck_perf_event_open(uint32_t type, uint64_t config, int exclude_kernel) {
     struct perf_event_attr attr;

@@ -47,8 +47,10 @@ public struct RunFigures: Codable, Sendable, Equatable {
     public var streamBytesMax: Measured<UInt64> = .unmeasured
     /// The longest that any stream waited for its next bytes.
     public var longestSilenceSeconds: Measured<Double> = .unmeasured
-    /// Every byte on the sockets, by what it was for.
+    /// Every byte on the sockets, by what it was for; absent where the ends are drivers, which keep none.
     public var ledger = RunLedger()
+    /// The kernel's count of what went over the sockets; absent where a ledger says more.
+    public var wire: Measured<WireBytes> = .unmeasured
     /// Frames with payload.
     public var framesSent = BothSides<Measured<UInt64>>(both: .unmeasured)
     /// System calls that wrote to a socket.
@@ -142,6 +144,9 @@ public struct MemoryFigures: Codable, Sendable, Equatable {
     /// Slope of allocated bytes over the number of streams held.
     public var bytesPerStreamClient: Measured<Double> = .unmeasured
     public var bytesPerStreamServer: Measured<Double> = .unmeasured
+    /// Slope of the resident set over the number of streams held: what can be read of any process.
+    public var rssBytesPerStreamClient: Measured<Double> = .unmeasured
+    public var rssBytesPerStreamServer: Measured<Double> = .unmeasured
     /// Resident set at the end of the measured window.
     public var rssBytesClient: Measured<Int> = .unmeasured
     public var rssBytesServer: Measured<Int> = .unmeasured
@@ -157,11 +162,41 @@ public struct MemoryFigures: Codable, Sendable, Equatable {
     enum CodingKeys: String, CodingKey {
         case bytesPerStreamClient = "bytes_per_stream_client"
         case bytesPerStreamServer = "bytes_per_stream_server"
+        case rssBytesPerStreamClient = "rss_bytes_per_stream_client"
+        case rssBytesPerStreamServer = "rss_bytes_per_stream_server"
         case rssBytesClient = "rss_bytes_client"
         case rssBytesServer = "rss_bytes_server"
         case rssPeakBytesClient = "rss_peak_bytes_client"
         case rssPeakBytesServer = "rss_peak_bytes_server"
         case allocatedBytesClient = "allocated_bytes_client"
         case allocatedBytesServer = "allocated_bytes_server"
+    }
+}
+
+/// What the kernel counted on all connections of a run, from their beginning to their last stream's end, beside the payload of the same time.
+public struct WireBytes: Codable, Sendable, Equatable {
+    /// From client to server.
+    public var bytesUp: UInt64
+    /// From server to client.
+    public var bytesDown: UInt64
+    /// Both directions together.
+    public var payloadBytes: UInt64
+
+    public init(bytesUp: UInt64, bytesDown: UInt64, payloadBytes: UInt64) {
+        self.bytesUp = bytesUp
+        self.bytesDown = bytesDown
+        self.payloadBytes = payloadBytes
+    }
+
+    /// (wire - payload) / payload.
+    public var overheadRatio: Measured<Double> {
+        guard payloadBytes > 0 else { return .unavailable("no payload was carried") }
+        return .value((Double(bytesUp) + Double(bytesDown) - Double(payloadBytes)) / Double(payloadBytes))
+    }
+
+    enum CodingKeys: String, CodingKey {
+        case bytesUp = "bytes_up"
+        case bytesDown = "bytes_down"
+        case payloadBytes = "payload_bytes"
     }
 }

@@ -1,6 +1,13 @@
 /// Figures that follow from others. They are written into the record and ignored when it is read.
 extension RunFigures {
-    public var frameOverheadRatio: Measured<Double> { ledger.total.frameOverheadRatio }
+    /// By the ledger, or by the kernel's count where there is no ledger.
+    public var frameOverheadRatio: Measured<Double> {
+        guard ledger.absence != nil else { return ledger.total.frameOverheadRatio }
+        switch wire {
+        case .value(let wire): return wire.overheadRatio
+        case .unavailable(let reason): return .unavailable(reason)
+        }
+    }
 
     public var cpuSeconds: BothSides<Measured<Double>> {
         BothSides(
@@ -88,7 +95,7 @@ extension RunFigures {
         case streamBytesMin = "stream_bytes_min"
         case streamBytesMax = "stream_bytes_max"
         case longestSilenceSeconds = "longest_silence_seconds"
-        case ledger
+        case ledger, wire
         case framesSent = "frames_sent"
         case writes
         case cpuUserSeconds = "cpu_user_seconds"
@@ -150,6 +157,7 @@ extension RunFigures {
         var container = encoder.container(keyedBy: CodingKeys.self)
         var derived = encoder.container(keyedBy: DerivedKeys.self)
         try container.encode(ledger, forKey: .ledger)
+        try container.encode(wire, forKey: .wire)
         try derived.encode(frameOverheadRatio, forKey: .frameOverheadRatio)
         try container.encode(framesSent, forKey: .framesSent)
         try container.encode(writes, forKey: .writes)

@@ -22,6 +22,15 @@ public struct RunLedger: Codable, Sendable, Equatable {
     public var client: SideLedger
     /// Absent when the far end is not ours and cannot tell.
     public var server: Measured<SideLedger>
+    /// Why there is no ledger at all; nil where there is one.
+    public private(set) var absence: String?
+
+    /// No ledger was kept, for `reason`. In JSON it is the string `not available: reason`.
+    public static func unavailable(_ reason: String) -> RunLedger {
+        var ledger = RunLedger(server: .unavailable(reason))
+        ledger.absence = reason
+        return ledger
+    }
 
     public init(client: SideLedger = SideLedger(), server: Measured<SideLedger> = .unmeasured) {
         self.client = client
@@ -59,7 +68,20 @@ public struct RunLedger: Codable, Sendable, Equatable {
     enum CodingKeys: String, CodingKey { case client, server }
     enum DerivedKeys: String, CodingKey { case balanced }
 
+    public init(from decoder: any Decoder) throws {
+        if let text = try? decoder.singleValueContainer().decode(String.self), text.hasPrefix(absencePrefix) {
+            self = .unavailable(String(text.dropFirst(absencePrefix.count)))
+            return
+        }
+        let container = try decoder.container(keyedBy: CodingKeys.self)
+        self.init(client: try container.decode(SideLedger.self, forKey: .client), server: try container.decode(Measured<SideLedger>.self, forKey: .server))
+    }
+
     public func encode(to encoder: any Encoder) throws {
+        if let absence {
+            var container = encoder.singleValueContainer()
+            return try container.encode(absencePrefix + absence)
+        }
         try total.encode(to: encoder)
         var derived = encoder.container(keyedBy: DerivedKeys.self)
         try derived.encode(balanced, forKey: .balanced)

@@ -28,6 +28,15 @@ public struct HeapUsage: Equatable, Sendable {
             deallocationCount: sum(Allocator.read("\(arenas).small.ndalloc"), Allocator.read("\(arenas).large.ndalloc")))
     }
 
+    /// Gives pages that hold nothing back to the kernel, so that what is resident tells what is needed.
+    ///
+    /// - Returns: false where the allocator is not jemalloc.
+    @discardableResult
+    public static func returnUnusedMemory() -> Bool {
+        ThreadHeap.settleCounts()
+        return Allocator.act("arena.\(Allocator.allArenas).purge")
+    }
+
     private static func sum(_ left: Measured<UInt64>, _ right: Measured<UInt64>) -> Measured<UInt64> {
         switch (left, right) {
         case (.value(let left), .value(let right)): .value(left &+ right)

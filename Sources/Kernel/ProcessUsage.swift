@@ -51,29 +51,30 @@ public struct ProcessUsage: Equatable, Sendable {
 
     /// VmHWM: getrusage's maximum would include the program that started this one.
     private static func readResidentPeakBytes() -> Measured<UInt64> {
-        do throws(Errno) {
-            let text = try readSmallFile("/proc/self/status")
-            for line in text.split(separator: "\n") where line.hasPrefix("VmHWM:") {
-                if let kibibytes = UInt64(line.dropFirst(6).filter { $0.isWholeNumber }) { return .value(kibibytes &* 1024) }
-            }
-            return .unavailable(reason: "/proc/self/status has no VmHWM")
-        } catch {
+        do throws(Errno) { return residentPeakBytes(in: try readSmallFile("/proc/self/status")) } catch {
             return .unavailable(reason: "/proc/self/status: \(error)")
         }
     }
 
-    /// The second number of /proc/self/statm, in pages.
     private static func readResidentBytes() -> Measured<UInt64> {
-        do throws(Errno) {
-            let text = try readSmallFile("/proc/self/statm")
-            let fields = text.split(separator: " ")
-            guard fields.count > 1, let pages = UInt64(fields[1]) else {
-                return .unavailable(reason: "/proc/self/statm has an unknown form")
-            }
-            return .value(pages &* UInt64(sysconf(Int32(_SC_PAGESIZE))))
-        } catch {
+        do throws(Errno) { return residentBytes(in: try readSmallFile("/proc/self/statm")) } catch {
             return .unavailable(reason: "/proc/self/statm: \(error)")
         }
+    }
+
+    /// - Parameter status: of a process, as proc(5) has it.
+    static func residentPeakBytes(in status: String) -> Measured<UInt64> {
+        for line in status.split(separator: "\n") where line.hasPrefix("VmHWM:") {
+            if let kibibytes = UInt64(line.dropFirst(6).filter { $0.isWholeNumber }) { return .value(kibibytes &* 1024) }
+        }
+        return .unavailable(reason: "the process's status has no VmHWM")
+    }
+
+    /// - Parameter statm: of a process; its second number is what is resident, in pages.
+    static func residentBytes(in statm: String) -> Measured<UInt64> {
+        let fields = statm.split(separator: " ")
+        guard fields.count > 1, let pages = UInt64(fields[1]) else { return .unavailable(reason: "the process's statm has an unknown form") }
+        return .value(pages &* UInt64(sysconf(Int32(_SC_PAGESIZE))))
     }
 }
 

@@ -14,6 +14,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case unanswered(Int, seconds: Double)
     /// Connections had not ended that long after the run.
     case unfinished(connections: Int, seconds: Double)
+    /// Streams had not ended that long after they were to.
+    case streamsLeft(Int, seconds: Double)
     /// A libp2p node does not do what the workload is made of.
     case notServed(node: String, protocolID: String, reason: String)
     /// The run's own server process did not come to listen, for the reason given.
@@ -37,6 +39,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(count) requests were still unanswered \(seconds) s after the window"
         case .unfinished(let connections, let seconds):
             "\(connections) connections had not finished \(seconds) s after the window"
+        case .streamsLeft(let count, let seconds):
+            "\(count) streams had not ended \(seconds) s after the window"
         case .notServed(let node, let id, let reason):
             "\(node) does not serve \(id): \(reason)"
         case .serverDidNotStart(let reason):

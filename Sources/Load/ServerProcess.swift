@@ -1,7 +1,6 @@
 public import Multiformats
 import Foundation
 import Kernel
-import Synchronization
 
 /// A server of our own in a process of its own: so each side's processor time, memory and allocations are its own.
 ///
@@ -10,7 +9,7 @@ import Synchronization
 public final class ServerProcess {
     private let process: Process
     private let lifeline: Pipe
-    private let end: End
+    private let end: ProcessEnd
     public let address: Multiaddr
     public var processID: Int32 { process.processIdentifier }
 
@@ -40,7 +39,7 @@ public final class ServerProcess {
             + (spinSeconds > 0 ? ["--spin", "\(UInt64(spinSeconds * 1e9))ns"] : [])
         process.standardInput = lifeline
         process.standardOutput = output
-        end = End(of: process)
+        end = ProcessEnd(of: process)
         do {
             try process.run()
         } catch {
@@ -89,67 +88,5 @@ public final class ServerProcess {
             return "the server process \(processID) did not end when it was asked to, and was killed"
         }
         return how == .exit(0) ? nil : "the server process \(processID) ended with \(how)"
-    }
-}
-
-/// How a process has ended, once it has.
-///
-/// Every wait has a limit. Foundation learns of an end when nobody holds the other end of a socket any more, and a process that is started by another thread
-/// at the same moment may hold it by accident, for as long as that one lives: `Process.waitUntilExit` waits for both.
-private final class End: Sendable {
-    enum Kind: Equatable, CustomStringConvertible {
-        case exit(Int32)
-        case signal(Int32)
-        /// It was killed, and nothing was heard of it within ``forcedSecondsMax``.
-        case unheard
-
-        var description: String {
-            switch self {
-            case .exit(let status): "status \(status)"
-            case .signal(let number): "signal \(number)"
-            case .unheard: "signal \(SIGKILL)"
-            }
-        }
-    }
-
-    /// The kernel ends what was killed at once, but for what waits for a disk.
-    private static let forcedSecondsMax = 5.0
-
-    private let kind = Mutex<Kind?>(nil)
-    private let hasCome = DispatchSemaphore(value: 0)
-
-    /// - Parameter process: one that is yet to run.
-    init(of process: Process) {
-        process.terminationHandler = { [self] process in
-            let isExit = process.terminationReason == .exit
-            kind.withLock { $0 = isExit ? .exit(process.terminationStatus) : .signal(process.terminationStatus) }
-            hasCome.signal()
-        }
-    }
-
-    /// Nil when it has not ended within `seconds`.
-    func wait(_ seconds: Double) -> Kind? {
-        guard hasCome.wait(timeout: .now() + seconds) == .success else { return nil }
-        // For whoever asks next.
-        hasCome.signal()
-        return kind.withLock { $0 }
-    }
-
-    /// Kills what has not ended, and tells how it ended.
-    func force(_ processID: Int32) -> Kind {
-        send(SIGKILL, to: processID)
-        return wait(Self.forcedSecondsMax) ?? .unheard
-    }
-
-    /// Kills it at `deadline`, unless what is returned is cancelled.
-    func killing(_ processID: Int32, at deadline: DispatchTime) -> DispatchWorkItem {
-        let work = DispatchWorkItem { [self] in send(SIGKILL, to: processID) }
-        DispatchQueue.global().asyncAfter(deadline: deadline, execute: work)
-        return work
-    }
-
-    /// Nothing for a process that has ended: its number may be another's by now.
-    private func send(_ signal: Int32, to processID: Int32) {
-        if wait(0) == nil { kill(processID, signal) }
     }
 }

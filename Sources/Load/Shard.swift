@@ -34,6 +34,10 @@ final class Shard {
     private(set) var isFinishing = false
     /// Every message is checked, so that the last one surely is.
     private(set) var checksAll = false
+    /// Connections stay when their last stream is over, until ``releaseConnections()``: their kernel counts are read in between.
+    var holdsConnections = false
+    /// Received messages whose every byte was compared.
+    var verifiedMessages: UInt64 = 0
     /// Operations still allowed; nil is no limit.
     private var operationsLeft: Int?
     /// Closing messages still allowed, out of the same number.
@@ -188,6 +192,27 @@ final class Shard {
     }
 
     func connectionReady() { onProgress?() }
+
+    /// Every connection is there and has opened what it should.
+    var isOpened: Bool { dialling == 0 && live.values.allSatisfy { $0.allSatisfy(\.isReady) } }
+
+    var liveStreams: Int {
+        var sum = 0
+        forEachLive { sum += $0.liveLanes }
+        return sum
+    }
+
+    /// The last stream of a connection is over. Whether the connection may end.
+    func streamsEnded() -> Bool {
+        if holdsConnections { onProgress?() }
+        return !holdsConnections
+    }
+
+    /// Ends connections that were held.
+    func releaseConnections() {
+        holdsConnections = false
+        forEachLive { $0.closeIfDone() }
+    }
 
     func streamBegan() { streamsBegun += 1 }
 

@@ -308,6 +308,7 @@ final class TrafficConnection: StreamHandler {
         let message = state.value.lanes[place].received.messages
         if state.value.lanes[place].isSampled {
             state.value.lanes[place].received.checksum &+= PayloadChecksum.folded(state.value.lanes[place].messageChecksum, message: message)
+            shard.verifiedMessages &+= 1
         }
         if shard.checksAll { state.value.lanes[place].received.lastChecksum = state.value.lanes[place].messageChecksum }
         state.value.lanes[place].received.messages = message + 1
@@ -461,9 +462,9 @@ final class TrafficConnection: StreamHandler {
         state.value.lanes[place].handle = .none
     }
 
-    private func closeIfDone() {
+    func closeIfDone() {
         guard shard.isFinishing || shard.reopensConnections || shard.isEphemeral && !shard.isTrafficOn,
-            shard.side == .client, liveLanes == 0, let connection else { return }
+            shard.side == .client, liveLanes == 0, let connection, shard.streamsEnded() else { return }
         connection.close()
     }
 

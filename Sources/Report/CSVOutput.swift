@@ -14,7 +14,7 @@ public enum CSVOutput {
 
     private static func fields(_ setup: RunSetup, _ figures: RunFigures) -> [Field] {
         setupFields(setup) + figureFields(figures) + latency("latency_ns", figures.latency) + latency("service_ns", figures.service)
-            + latency("pacer_lateness_ns", figures.pacerLateness) + ledger(figures.ledger.total) + costs(figures)
+            + latency("pacer_lateness_ns", figures.pacerLateness) + ledger(figures.ledger) + costs(figures)
     }
 
     private static func setupFields(_ setup: RunSetup) -> [Field] {
@@ -42,9 +42,11 @@ public enum CSVOutput {
         return parts.map { part in ("\(name).\(part.name)", cell(summary.map { $0[keyPath: part.path] })) }
     }
 
-    private static func ledger(_ total: ByteLedger) -> [Field] {
-        total.accounts.map { ("ledger.\($0.name)", "\($0.bytes)") }
+    private static func ledger(_ ledger: RunLedger) -> [Field] {
+        let total = ledger.total
+        let fields = total.accounts.map { ("ledger.\($0.name)", "\($0.bytes)") }
             + [("ledger.socket_bytes", "\(total.socketBytes)"), ("ledger.residual", "\(total.residual)")]
+        return ledger.absence == nil ? fields : fields.map { ($0.0, "") }
     }
 
     private static func costs(_ figures: RunFigures) -> [Field] {
@@ -56,6 +58,8 @@ public enum CSVOutput {
                 ("bytes_copied", cell(figures.bytesCopiedTotal)),
                 ("memory.bytes_per_stream_client", cell(memory.bytesPerStreamClient)),
                 ("memory.bytes_per_stream_server", cell(memory.bytesPerStreamServer)),
+                ("memory.rss_bytes_per_stream_client", cell(memory.rssBytesPerStreamClient)),
+                ("memory.rss_bytes_per_stream_server", cell(memory.rssBytesPerStreamServer)),
                 ("memory.rss_bytes_client", cell(memory.rssBytesClient)), ("memory.rss_bytes_server", cell(memory.rssBytesServer)),
             ]
     }

@@ -25,7 +25,7 @@ struct StreamGauge: AsyncParsableCommand {
             """,
         subcommands: [
             CanonicalCommand.self, RunCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self,
-            IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self,
+            IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self, DriverCommand.self,
         ],
         defaultSubcommand: CanonicalCommand.self)
 }

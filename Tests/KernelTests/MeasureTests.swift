@@ -1,4 +1,5 @@
 import Bytes
+import Glibc
 import Kernel
 import Synchronization
 import Testing
@@ -118,5 +119,28 @@ import Testing
             #expect(error.text == "No such file or directory")
             #expect(error.description == "open /nowhere: No such file or directory (errno 2)")
         }
+    }
+}
+
+@Suite(.timeLimit(.minutes(5))) struct OtherProcessTests {
+    /// This process as another one would see it.
+    @Test func isReadFromOutside() throws {
+        let process = OtherProcess(processID: getpid())
+        let before = try #require(process.processorNanoseconds().value)
+        var sum: UInt64 = 0
+        for step: UInt64 in 0..<2_000_000 { sum = sum &* 31 &+ step }
+        #expect(try #require(process.processorNanoseconds().value) > before, "\(sum)")
+        #expect(try #require(process.residentBytes().value) > 1 << 20)
+        #expect(try #require(process.residentPeakBytes().value) > 1 << 20)
+        let calls = try #require(process.readAndWriteCalls().value)
+        _ = try readSmallFile("/proc/self/statm")
+        #expect(try #require(process.readAndWriteCalls().value).reads > calls.reads)
+    }
+
+    @Test func oneThatDoesNotExistIsAbsentWithAReason() {
+        let process = OtherProcess(processID: 0x3fff_fffe)
+        #expect(process.processorNanoseconds().value == nil)
+        #expect(process.residentBytes().value == nil)
+        #expect(process.readAndWriteCalls().value == nil)
     }
 }
