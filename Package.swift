@@ -21,6 +21,9 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
+/// A build that is slower on purpose, to try whether `streamgauge compare` finds it: see Sources/Muxers/Yamux/Burn.swift.
+let burn: [SwiftSetting] = Context.environment["STREAMGAUGE_BURN"] == nil ? [] : [.define("STREAMGAUGE_BURN")]
+
 let package = Package(
     name: "StreamGauge",
     products: [
@@ -52,7 +55,7 @@ let package = Package(
         house("Ciphers", ["Bytes", "COpenSSL"]),
         house("Multiformats", ["Bytes"]),
         // Floor 2
-        house("Muxers", ["Bytes"]),
+        .target(name: "Muxers", dependencies: ["Bytes"], swiftSettings: settings + burn),
         house("Negotiation", ["Bytes", "Multiformats"]),
         house("SecureChannels", ["Bytes", "Ciphers", "Multiformats"]),
         house("Reactor", ["Bytes", "Kernel"]),

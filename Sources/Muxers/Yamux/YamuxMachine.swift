@@ -51,6 +51,9 @@ struct YamuxMachine: ~Copyable {
     var windowGrowth = 0
     var roundTrip = RoundTrip()
     var marks: MarkerState
+    #if STREAMGAUGE_BURN
+    var burn = Burn()
+    #endif
 
     init(role: MuxerRole, limits: YamuxLimits) {
         self.role = role

@@ -91,6 +91,9 @@ extension YamuxMachine {
                 FrameTag.data, handle, opens: flags.contains(.syn), acknowledges: flags.contains(.ack), origin: origin)
             gather.appendFrame(header: header.high, header.length, tag: tag.bits, payload: payload)
             origin = turn.originOfTheRest
+            #if STREAMGAUGE_BURN
+            burn.perFrame()
+            #endif
 
             frames &+= 1
             payloadBytes &+= UInt64(truncatingIfNeeded: count)
