@@ -1,0 +1,61 @@
+import Foundation
+public import Gauge
+
+/// How far two runs of the same thing are apart on this machine: the baseline, measured twice in every round (A/A).
+///
+/// The true ratio of the two is 1. What the A/A ratio of all rounds differs from it is an error of the instrument that more rounds do not remove (a place
+/// in the round that is always slower, say), and the interval says how far it is known.
+public struct NoiseFloor: Codable, Sendable, Equatable {
+    /// Second run / first run.
+    public let estimate: RatioEstimate
+    /// By which factor the two runs of a round differ: in the median round, and in the round in which they differ most.
+    public let pairRatioMedian: Double
+    public let pairRatioMax: Double
+
+    enum CodingKeys: String, CodingKey {
+        case estimate
+        case pairRatioMedian = "pair_ratio_median"
+        case pairRatioMax = "pair_ratio_max"
+    }
+
+    /// - Parameter pairs: the baseline's first runs as baseline, its second ones as candidate.
+    public static func measured(_ pairs: PairedSamples, level: Double, bootstrap: Bootstrap) -> Measured<NoiseFloor> {
+        RatioEstimate.paired(pairs, level: level, bootstrap: bootstrap).map { estimate in
+            let sizes = pairs.logRatios.map(abs)
+            return NoiseFloor(
+                estimate: estimate, pairRatioMedian: exp(Statistics.median(sizes) ?? 0), pairRatioMax: exp(sizes.max() ?? 0))
+        }
+    }
+
+    /// A difference that is no larger than this may be the instrument's own, on the logarithmic scale; nil when there are too few rounds to know.
+    ///
+    /// The error that was seen and how uncertain it is are taken together as the root of their squares, as independent contributions are.
+    var logErrorMax: Double? {
+        guard let interval = estimate.interval.value else { return nil }
+        let seen = log(estimate.ratio)
+        return (seen * seen + interval.logHalfWidth * interval.logHalfWidth).squareRoot()
+    }
+
+    /// The same as a ratio - 1: 0.02 is 2 %.
+    public var errorMax: Double? { logErrorMax.map { exp($0) - 1 } }
+
+    /// The A/A ratio is not 1: the instrument itself prefers one of the two places, or rounds are not independent of each other.
+    public var isBiased: Bool { estimate.interval.value.map { !$0.contains(1) } ?? false }
+
+    /// For a person.
+    public var sentence: String {
+        let rest = errorMax.map { "; over all \(estimate.count) rounds that leaves \(percentage($0)), and no smaller difference is called one" } ?? ""
+        return "two runs of the same thing differ by \(percentage(pairRatioMedian - 1)) (median), \(percentage(pairRatioMax - 1)) at most\(rest)"
+    }
+
+    /// What is to be told when the instrument is biased.
+    public var warning: String? {
+        guard isBiased, let interval = estimate.interval.value else { return nil }
+        return "the second run of the same thing gives \(Units.fixed(estimate.ratio, places: 3)) of the first "
+            + "(\(Units.fixed(interval.low, places: 3)) to \(Units.fixed(interval.high, places: 3))): the machine drifts within a round, or rounds are not "
+            + "independent of each other. Differences of this size mean nothing here; see what else runs, and let the order change from round to round"
+    }
+}
+
+/// `0.32 %`, `12.0 %`: a fraction as a person reads it.
+func percentage(_ fraction: Double) -> String { "\(Units.significant(fraction * 100)) %" }
