@@ -1,0 +1,185 @@
+public import Gauge
+
+/// A comparison, written down: `streamgauge.comparison/1`. All values are in it as they were measured, with what was made of them; `results/README.md`
+/// describes it key by key.
+public struct ComparisonRecord: Codable, Sendable, Equatable {
+    /// What the key `schema` of a record says.
+    public static let schema = "streamgauge.comparison/1"
+
+    public let schema: String
+    /// The command line that was run, quoted for a shell.
+    public let command: String
+    /// What payload, order and resampling were made from.
+    public let seed: UInt64
+    public let rule: VerdictRule
+    /// Why no more rounds were made; absent where their number was given.
+    public let stopping: Measured<StoppingRule>
+    public let subjects: ComparisonSubjects
+    /// For each round, in which order its runs were made.
+    public let order: [[RoundRun]]
+    public let workloads: [Workload]
+    public let environment: Environment
+
+    enum CodingKeys: String, CodingKey {
+        case schema, command, seed, rule, stopping, subjects, order, workloads, environment
+    }
+
+    public struct Workload: Codable, Sendable, Equatable {
+        public let label: String
+        public let parameters: [String: Parameter]
+        public let metrics: [Metric]
+    }
+
+    public struct Metric: Codable, Sendable, Equatable {
+        public let metric: ComparisonMetric
+        /// Whether the workload is made for it.
+        public let role: Role
+        public let values: [Values]
+        /// Of the baseline's two runs in each round.
+        public let noise: Measured<NoiseFloor>
+        public let ratios: [Ratio]
+
+        enum CodingKeys: String, CodingKey { case metric, role, values, noise, ratios }
+    }
+
+    public enum Role: String, Codable, Sendable { case headline, detail }
+
+    /// What one subject gave, round by round.
+    public struct Values: Codable, Sendable, Equatable {
+        public let run: RoundRun
+        public let byRound: [Measured<Double>]
+        /// Of the rounds that have a value.
+        public let spread: Measured<Spread>
+
+        enum CodingKeys: String, CodingKey {
+            case run
+            case byRound = "by_round"
+            case spread
+        }
+    }
+
+    /// One candidate beside the baseline.
+    public struct Ratio: Codable, Sendable, Equatable {
+        public let subject: String
+        public let estimate: Measured<RatioEstimate>
+        /// p, corrected for the number of verdicts of the same role in this record (Holm).
+        public let correctedProbability: Measured<Double>
+        public let judgement: Judgement
+        /// Rounds without a ratio, with why.
+        public let unpaired: [Unpaired]
+
+        enum CodingKeys: String, CodingKey {
+            case subject, estimate
+            case correctedProbability = "p_corrected"
+            case judgement
+            case unpaired = "rounds_without_ratio"
+        }
+    }
+
+    public struct Unpaired: Codable, Sendable, Equatable {
+        public let round: Int
+        public let reason: String
+    }
+
+    /// Computes everything from what the rounds gave.
+    ///
+    /// - Parameters:
+    ///   - workloads: each with as many rounds as `order` has.
+    ///   - resamples: of each interval.
+    public init(
+        command: String, seed: UInt64, rule: VerdictRule, stopping: Measured<StoppingRule>, subjects: ComparisonSubjects, order: [[RoundRun]],
+        workloads: [ComparisonWorkload], environment: Environment, resamples: Int = Bootstrap.resamplesDefault
+    ) {
+        schema = Self.schema
+        self.command = command
+        self.seed = seed
+        self.rule = rule
+        self.stopping = stopping
+        self.subjects = subjects
+        self.order = order
+        self.environment = environment
+        self.workloads = Comparing(rule: rule, subjects: subjects, bootstrap: Bootstrap(resamples: resamples, seed: seed)).results(workloads)
+    }
+
+    public var rounds: Int { order.count }
+
+    /// Every verdict with what it is about, headlines first.
+    public var verdicts: [(workload: String, metric: ComparisonMetric, role: Role, ratio: Ratio)] {
+        [Role.headline, .detail].flatMap { role in
+            workloads.flatMap { workload in
+                workload.metrics.filter { $0.role == role }.flatMap { metric in
+                    metric.ratios.map { (workload.label, metric.metric, role, $0) }
+                }
+            }
+        }
+    }
+
+    /// The record as JSON text, always the same for the same record.
+    public func encodedJSON() throws -> [UInt8] { try RecordEncoder.encode(self) }
+}
+
+/// From values to verdicts.
+private struct Comparing {
+    let rule: VerdictRule
+    let subjects: ComparisonSubjects
+    let bootstrap: Bootstrap
+
+    /// An estimate that waits for its p to be corrected, which takes the p of all others.
+    private struct Pending {
+        let role: ComparisonRecord.Role
+        let estimate: Measured<RatioEstimate>
+        let pairs: PairedSamples
+    }
+
+    func results(_ workloads: [ComparisonWorkload]) -> [ComparisonRecord.Workload] {
+        let pending = workloads.map { workload in
+            workload.metrics.map { metric in
+                subjects.candidates.map { candidate in
+                    let pairs = workload.pairs(metric, subjects.baseline, candidate)
+                    let estimate = RatioEstimate.paired(pairs, level: rule.level, bootstrap: bootstrap)
+                    return Pending(role: workload.headlines.contains(metric.name) ? .headline : .detail, estimate: estimate, pairs: pairs)
+                }
+            }
+        }
+        let all = pending.flatMap { $0.flatMap { $0 } }
+        var corrected: [ComparisonRecord.Role: [Double?]] = [:]
+        for role in [ComparisonRecord.Role.headline, .detail] {
+            corrected[role] = HolmCorrection.corrected(all.filter { $0.role == role }.map { $0.estimate.value?.probability })
+        }
+        // Taken in the order in which they were put in.
+        var taken: [ComparisonRecord.Role: Int] = [:]
+        func next(_ role: ComparisonRecord.Role) -> Double? {
+            defer { taken[role, default: 0] += 1 }
+            return corrected[role]?[taken[role, default: 0]]
+        }
+        return zip(workloads, pending).map { workload, pending in
+            ComparisonRecord.Workload(
+                label: workload.label, parameters: workload.parameters,
+                metrics: zip(workload.metrics, pending).map { metric, pending in
+                    let role: ComparisonRecord.Role = workload.headlines.contains(metric.name) ? .headline : .detail
+                    let noise = NoiseFloor.measured(workload.noise(metric, subjects.baseline), level: rule.level, bootstrap: bootstrap)
+                    let ratios = zip(subjects.candidates, pending).map { ratio($0, $1, noise, metric.better, next(role)) }
+                    return ComparisonRecord.Metric(metric: metric, role: role, values: values(workload, metric), noise: noise, ratios: ratios)
+                })
+        }
+    }
+
+    private func ratio(
+        _ subject: String, _ pending: Pending, _ noise: Measured<NoiseFloor>, _ better: Preference, _ corrected: Double?
+    ) -> ComparisonRecord.Ratio {
+        ComparisonRecord.Ratio(
+            subject: subject, estimate: pending.estimate,
+            correctedProbability: Measured(corrected, else: "there is no ratio"),
+            judgement: rule.judge(pending.estimate, preference: better, floor: noise.value, correctedProbability: corrected),
+            unpaired: pending.pairs.unpaired.map { ComparisonRecord.Unpaired(round: $0.round, reason: $0.reason) })
+    }
+
+    private func values(_ workload: ComparisonWorkload, _ metric: ComparisonMetric) -> [ComparisonRecord.Values] {
+        let runs = [RoundRun(subjects.baseline), RoundRun(subjects.baseline, run: 2)] + subjects.candidates.map { RoundRun($0) }
+        return runs.map { run in
+            let series = workload.series(metric, run)
+            let reason = series.first { $0.value == nil }?.reason ?? "there was no round"
+            return ComparisonRecord.Values(run: run, byRound: series, spread: Measured(Statistics.spread(series.compactMap(\.value)), else: reason))
+        }
+    }
+}
