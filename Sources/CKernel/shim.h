@@ -56,7 +56,7 @@ struct ck_port_bytes {
     uint64_t without_counts;
 };
 
-/* Asks a netlink socket (NETLINK_SOCK_DIAG) for all IPv4 TCP sockets with TCP_INFO, but for those that listen. */
+/* Asks a netlink socket (NETLINK_SOCK_DIAG) for all IPv4 TCP sockets with TCP_INFO. */
 static inline ssize_t ck_ask_for_tcp_sockets(int netlink) {
     struct { struct nlmsghdr header; struct inet_diag_req_v2 request; } message;
     memset(&message, 0, sizeof message);
@@ -66,7 +66,8 @@ static inline ssize_t ck_ask_for_tcp_sockets(int netlink) {
     message.request.sdiag_family = AF_INET;
     message.request.sdiag_protocol = IPPROTO_TCP;
     message.request.idiag_ext = 1 << (INET_DIAG_INFO - 1);
-    message.request.idiag_states = ~(1u << 10);
+    /* Established and closing ones: those that are not yet or no longer whole (SYN_RECV, TIME_WAIT) have no counts. */
+    message.request.idiag_states = 1u << 1 | 1u << 4 | 1u << 5 | 1u << 8 | 1u << 9 | 1u << 11;
     return send(netlink, &message, sizeof message, 0);
 }
 

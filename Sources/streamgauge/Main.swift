@@ -24,7 +24,7 @@ struct StreamGauge: AsyncParsableCommand {
             Exit codes: 0 ok, 2 measurement INVALID or subject failed, 64 usage.
             """,
         subcommands: [
-            CanonicalCommand.self, RunCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self,
+            CanonicalCommand.self, RunCommand.self, CompareCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self,
             IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self, DriverCommand.self,
         ],
         defaultSubcommand: CanonicalCommand.self)

@@ -117,7 +117,7 @@ final class Runner: Sendable {
     }
 
     /// This program's own file: the server is another instance of it.
-    private static var program: String {
+    static var program: String {
         (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
     }
 
@@ -152,7 +152,7 @@ final class Runner: Sendable {
     }
 
     /// The command as a person would type it again.
-    private static var commandLine: String {
+    static var commandLine: String {
         let words = ["streamgauge"] + CommandLine.arguments.dropFirst()
         return words.map { word in
             let isPlain = word.allSatisfy { $0.isLetter || $0.isNumber || "-_+=./:,".contains($0) } && !word.isEmpty

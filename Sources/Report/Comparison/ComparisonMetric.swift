@@ -83,6 +83,8 @@ public struct ComparisonMetric: Codable, Sendable, Equatable {
         Entry("cpu_ns_per_message_server", "CPU per message, server", .nanoseconds, .lower) { $0.cpuNanosecondsPerMessage.server },
         Entry("bytes_per_stream_client", "memory per stream, client", .bytes, .lower) { $0.memory.bytesPerStreamClient },
         Entry("bytes_per_stream_server", "memory per stream, server", .bytes, .lower) { $0.memory.bytesPerStreamServer },
+        Entry("rss_bytes_per_stream_client", "resident memory per stream, client", .bytes, .lower) { $0.memory.rssBytesPerStreamClient },
+        Entry("rss_bytes_per_stream_server", "resident memory per stream, server", .bytes, .lower) { $0.memory.rssBytesPerStreamServer },
         Entry("wire_overhead_ratio", "overhead on the wire", .none, .lower) { $0.frameOverheadRatio },
         Entry("syscalls_per_message", "system calls per message", .none, .lower) { figures in
             figures.syscallsPerMessage.client.combined(with: figures.syscallsPerMessage.server, +)
