@@ -56,6 +56,8 @@ type link struct {
 	// Of bare TCP: sockets that are open.
 	sockets int64
 	idle    idleStreams
+	// The server's handlers of the streams, but those of bare TCP that the server counts as connections.
+	handlers sync.WaitGroup
 }
 
 // open opens a stream. Of bare TCP the caller says which number it has; a multiplexer counts.
@@ -103,24 +105,24 @@ type idleStreams struct {
 }
 
 // keepIdle stores a stream of the server's.
-func (l *link) keepIdle(stream io.ReadWriteCloser, handlers *sync.WaitGroup) {
+func (l *link) keepIdle(stream io.ReadWriteCloser) {
 	l.idle.mutex.Lock()
 	defer l.idle.mutex.Unlock()
 	number := uint32(len(l.idle.streams))
 	l.idle.streams = append(l.idle.streams, stream)
 	if number == 0 || l.idle.waiting {
-		handlers.Add(1)
+		l.handlers.Add(1)
 		go func() {
-			defer handlers.Done()
+			defer l.handlers.Done()
 			(&conversation{link: l, stream: stream, number: number}).awaitEnd()
-			l.awaitIdleEnds(handlers)
+			l.awaitIdleEnds()
 		}()
 	}
 }
 
 // awaitIdleEnds waits for the end of every stream, each with a goroutine of its own, because the client closes them in any order. Memory has been
 // measured by then.
-func (l *link) awaitIdleEnds(handlers *sync.WaitGroup) {
+func (l *link) awaitIdleEnds() {
 	l.idle.mutex.Lock()
 	defer l.idle.mutex.Unlock()
 	if l.idle.waiting {
@@ -129,9 +131,9 @@ func (l *link) awaitIdleEnds(handlers *sync.WaitGroup) {
 	l.idle.waiting = true
 	for number := 1; number < len(l.idle.streams); number++ {
 		c := &conversation{link: l, stream: l.idle.streams[number], number: uint32(number)}
-		handlers.Add(1)
+		l.handlers.Add(1)
 		go func() {
-			defer handlers.Done()
+			defer l.handlers.Done()
 			c.awaitEnd()
 		}()
 	}

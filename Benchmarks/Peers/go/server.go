@@ -71,7 +71,7 @@ func (s *server) serve(socket *net.TCPConn) {
 		atomic.AddInt64(&l.sockets, 1)
 		total.addStream()
 		if run.workload == workloadIdle {
-			l.keepIdle(socket, &s.connections)
+			l.keepIdle(socket)
 		} else {
 			s.converse(&conversation{link: l, stream: socket, number: p.firstStream})
 		}
@@ -111,21 +111,20 @@ func (s *server) setSession(l *link, session session) {
 }
 
 func (s *server) acceptStreams(l *link) {
-	var handlers sync.WaitGroup
 	for {
 		stream, number, err := l.session.accept()
 		if err != nil {
-			s.connectionEnded(l, &handlers, err)
+			s.connectionEnded(l, err)
 			return
 		}
 		total.addStream()
 		if run.workload == workloadIdle {
-			l.keepIdle(stream, &handlers)
+			l.keepIdle(stream)
 			continue
 		}
-		handlers.Add(1)
+		l.handlers.Add(1)
 		go func() {
-			defer handlers.Done()
+			defer l.handlers.Done()
 			s.converse(&conversation{link: l, stream: stream, number: number})
 		}()
 	}
@@ -133,15 +132,16 @@ func (s *server) acceptStreams(l *link) {
 
 // connectionEnded waits for the handlers of a connection's streams. The client closes a connection when its streams are over; what ends earlier is lost,
 // and closing the session then frees whoever waits for it.
-func (s *server) connectionEnded(l *link, handlers *sync.WaitGroup, err error) {
+func (s *server) connectionEnded(l *link, err error) {
+	l.awaitIdleEnds()
 	if err != io.EOF || !isStopping() && l.session.openStreams() > 0 {
 		lost(fmt.Sprintf("connection %d ended while it was needed: %v", l.number, err))
-	} else if !waitFor(handlers, 5*time.Second) {
+	} else if !waitFor(&l.handlers, 5*time.Second) {
 		lost(fmt.Sprintf("connection %d ended before its streams", l.number))
 	}
 	// What is wrong with the connection has been said; a second close is none.
 	l.session.Close()
-	handlers.Wait()
+	l.handlers.Wait()
 }
 
 // converse plays the server's part on one stream.
@@ -180,7 +180,7 @@ func (s *server) stop() error {
 	s.start()
 	if run.workload == workloadIdle {
 		for _, l := range s.all() {
-			l.awaitIdleEnds(&s.connections)
+			l.awaitIdleEnds()
 		}
 	}
 	return nil
@@ -192,7 +192,12 @@ func (s *server) finish() {
 		problem(fmt.Sprintf("closing the listener: %v", err))
 	}
 	s.accepting.Wait()
-	if !waitFor(&s.connections, overWithin) {
+	limit := time.Now().Add(overWithin)
+	over := waitFor(&s.connections, time.Until(limit))
+	for _, l := range s.all() {
+		over = waitFor(&l.handlers, time.Until(limit)) && over
+	}
+	if !over {
 		problem(fmt.Sprintf("after %v connections are still open", overWithin))
 	}
 	if made := len(s.all()); made != run.connections {
