@@ -92,7 +92,7 @@ let package = Package(
         tests("InteropTests", ["Bytes", "Ciphers", "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "SecureChannels", "TestSupport"]),
         tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),
         // The program as a process.
-        tests("CommandTests", ["Gauge", "Kernel", "TestSupport", "streamgauge"]),
+        tests("CommandTests", ["Gauge", "Kernel", "Report", "TestSupport", "streamgauge"]),
         tests("GaugeTests", ["Bytes", "Gauge", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         tests("ReportTests", ["Gauge", "Report"]),
     ]

@@ -143,7 +143,7 @@ struct CompareCommand: AsyncParsableCommand {
         func attempt(_ body: () throws -> Void) { do { try body() } catch { failures.append(error) } }
         attempt { try recordFile?.write(try record.encodedJSON()) }
         attempt { try runsFile?.write(try RecordEncoder.encode(runRecords)) }
-        attempt { try StandardOutput.write(try format.data(record)) }
+        attempt { try StandardOutput.write(try format.data(record, withLayers: tax)) }
         for failure in failures { Exit.tell(failure) }
         let isMissing = contest.refusals.contains { !$0.isEmpty } && !matrix
         if !failures.isEmpty || isMissing || runRecords.contains(where: { !$0.valid }) { throw Exit.failed }
@@ -193,6 +193,7 @@ struct CompareCommand: AsyncParsableCommand {
 
     private func makeCells() throws -> [Cell] {
         let own: [String?] = [workload, connections, streams, messageSize, direction, depth]
+        if tax, matrix || cells != nil { throw ValidationError("--tax has workloads of its own: --matrix and --cells do not go with it") }
         if matrix || tax || cells != nil {
             guard own.allSatisfy({ $0 == nil }) else { throw ValidationError("--matrix, --cells and --tax bring their own workloads: -w, -c, -m, -s, --direction and --depth do not go with them") }
             if let cells { return try named(cells.split(separator: ",").map(String.init)) }
@@ -229,11 +230,14 @@ struct CompareCommand: AsyncParsableCommand {
 enum ComparisonFormat: String, ExpressibleByArgument, CaseIterable {
     case text, json, markdown
 
-    func data(_ record: ComparisonRecord) throws -> Data {
+    /// - Parameter layers: whether the subjects are stacks that grow by a layer each, and what each costs is told.
+    func data(_ record: ComparisonRecord, withLayers layers: Bool) throws -> Data {
         switch self {
-        case .text: Data(ComparisonText.text(record, width: Terminal.reportWidth).utf8)
-        case .json: Data(try record.encodedJSON()) + Data("\n".utf8)
-        case .markdown: Data(ComparisonMarkdown.text(record).utf8)
+        case .text:
+            let width = Terminal.reportWidth
+            return Data((ComparisonText.text(record, width: width) + (layers ? LayerCosts.text(record, width: width) : "")).utf8)
+        case .json: return Data(try record.encodedJSON())
+        case .markdown: return Data((ComparisonMarkdown.text(record) + (layers ? LayerCosts.markdown(record) : "")).utf8)
         }
     }
 }
