@@ -109,12 +109,8 @@ public final class DriverSide: Sendable {
             HeapUsage.returnUnusedMemory()
             return try Self.line(DriverContract.Settled(heapBytes: HeapUsage.now().allocatedBytes.value))
         case .start: await run.onEach { $0.startTraffic() }
-        case .begin:
-            await run.onEach { $0.beginWindow() }
-            return try await counters()
-        case .end:
-            await run.onEach { $0.endWindow() }
-            return try await counters()
+        case .begin: return try await counters { $0.beginWindow() }
+        case .end: return try await counters { $0.endWindow() }
         case .stop: try await stop()
         case .report: return try await report()
         }
@@ -127,13 +123,19 @@ public final class DriverSide: Sendable {
         throw RunError.streamsMissing(client: state.streams, server: 0, wanted: scenario.connections * scenario.streams)
     }
 
-    private func counters() async throws -> [UInt8] {
-        let time = Clock.now
+    /// What stands in the counters at the moment of `change`: in one turn of the loop, so that nothing is counted in between.
+    private func counters(_ change: @escaping @Sendable (Shard) -> Void) async throws -> [UInt8] {
         var totals = Recording.Totals()
         var syscalls: [String: UInt64] = [:]
-        for (part, counts) in await run.onEach({ ($0.recorder.totals, Usage.Counts(of: $0.loop).syscalls) }) {
+        var time: UInt64 = 0
+        let parts = await run.onEach { shard in
+            change(shard)
+            return (shard.recorder.totals, Usage.Counts(of: shard.loop).syscalls, Clock.now)
+        }
+        for (part, counts, now) in parts {
             totals = totals + part
             syscalls.merge(counts) { $0 + $1 }
+            time = now
         }
         return try Self.line(
             DriverContract.Counters(
