@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"os"
 	"time"
@@ -51,6 +52,8 @@ func newSession(socket *net.TCPConn, client bool) (session, error) {
 	return nil, fmt.Errorf("%s has no multiplexer", run.stack)
 }
 
+// yamuxConfig is the default, but for two limits: nothing is sent beside the traffic, and a frame may wait longer for its turn, because a thousand bulk
+// streams put a window each ahead of it.
 func yamuxConfig() *yamux.Config {
 	config := yamux.DefaultConfig()
 	config.EnableKeepAlive = false
@@ -80,24 +83,34 @@ func (s yamuxSession) accept() (io.ReadWriteCloser, uint32, error) {
 func (s yamuxSession) openStreams() int    { return s.NumStreams() }
 func (s yamuxSession) tellsFarClose() bool { return true }
 
+const (
+	smuxWindowMin     = 256 << 10 // what a sender assumes before it is told
+	smuxWindowMax     = 2 << 20
+	smuxConnectionMax = 1 << 30
+)
+
+// smuxConfig gives a stream 2 MiB, as kcptun does, less where there are so many streams that their windows together would pass 1 GiB. A connection takes
+// in one window more than its streams can fill: at its limit smux stops reading the socket, window updates too, and two ends whose streams are all
+// full then wait for each other for good.
 func smuxConfig() *smux.Config {
 	config := smux.DefaultConfig()
 	config.Version = 2
 	config.KeepAliveDisabled = true
-	config.MaxStreamBuffer = smuxStreamBuffer
-	if all := run.streams * smuxStreamBuffer; all > config.MaxReceiveBuffer {
-		config.MaxReceiveBuffer = all
+	window := smuxConnectionMax / (run.streams + 1)
+	if window > smuxWindowMax {
+		window = smuxWindowMax
 	}
-	if config.MaxReceiveBuffer > smuxReceiveBufferMax {
-		config.MaxReceiveBuffer = smuxReceiveBufferMax
+	if window < smuxWindowMin {
+		window = smuxWindowMin
+	}
+	config.MaxStreamBuffer = window
+	if all := window * (run.streams + 1); all > math.MaxInt32 {
+		config.MaxReceiveBuffer = math.MaxInt32
+	} else if all > config.MaxReceiveBuffer {
+		config.MaxReceiveBuffer = all
 	}
 	return config
 }
-
-const (
-	smuxStreamBuffer     = 256 << 10
-	smuxReceiveBufferMax = 1 << 30
-)
 
 type smuxSession struct{ *smux.Session }
 
