@@ -75,11 +75,36 @@ func (l *link) open(slot uint32) (io.ReadWriteCloser, uint32, error) {
 	}
 	atomic.AddInt64(&l.sockets, 1)
 	total.addStream()
-	if err := (preface{l.number, slot}).write(socket); err != nil {
+	err = (preface{l.number, slot}).write(socket)
+	if err == nil {
+		err = limitKernelBuffers(socket)
+	}
+	if err != nil {
 		l.closeStream(socket)
 		return nil, 0, err
 	}
 	return socket, slot, nil
+}
+
+const (
+	kernelBuffersMax = 256 << 20 // of all sockets together, in a direction
+	kernelBufferMin  = 16 << 10
+)
+
+// limitKernelBuffers keeps the kernel from queueing megabytes on each of thousands of sockets of bulk, which would take it longer to deliver than `stop` may
+// take. Up to 64 sockets the kernel sizes its buffers itself.
+func limitKernelBuffers(socket *net.TCPConn) error {
+	size := kernelBuffersMax / (run.connections * run.streams)
+	if size >= 4<<20 || run.workload != workloadBulk && run.workload != workloadMixed {
+		return nil
+	}
+	if size < kernelBufferMin {
+		size = kernelBufferMin
+	}
+	if err := socket.SetWriteBuffer(size); err != nil {
+		return err
+	}
+	return socket.SetReadBuffer(size)
 }
 
 func (l *link) closeStream(stream io.ReadWriteCloser) error {
