@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -198,6 +199,9 @@ func (c *client) closeIdle() {
 		var halves []*conversation
 		for n, stream := range l.idle.streams {
 			s := &conversation{link: l, stream: stream, number: uint32(n)}
+			if endedEarly(stream) {
+				s.failed("idle", io.ErrUnexpectedEOF)
+			}
 			if s.closeSending() {
 				halves = append(halves, s)
 			}
@@ -206,6 +210,23 @@ func (c *client) closeIdle() {
 			s.awaitEnd()
 		}
 	}
+}
+
+// endedEarly tells whether the server has closed a silent connection that this end still has open: nobody reads there.
+func endedEarly(stream io.ReadWriteCloser) bool {
+	socket, bare := stream.(*net.TCPConn)
+	if !bare {
+		return false
+	}
+	ended := true
+	raw, err := socket.SyscallConn()
+	if err == nil {
+		err = raw.Control(func(descriptor uintptr) {
+			_, _, err := syscall.Recvfrom(int(descriptor), make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+			ended = err != syscall.EAGAIN
+		})
+	}
+	return err != nil || ended
 }
 
 // finish closes the connections: first this end's half, so that what the far end still has to say does not meet a closed socket and reset the connection
