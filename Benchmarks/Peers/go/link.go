@@ -77,7 +77,7 @@ func (l *link) open(slot uint32) (io.ReadWriteCloser, uint32, error) {
 	total.addStream()
 	err = (preface{l.number, slot}).write(socket)
 	if err == nil {
-		err = limitKernelBuffers(socket)
+		err = limitSendBuffer(socket)
 	}
 	if err != nil {
 		l.closeStream(socket)
@@ -87,24 +87,21 @@ func (l *link) open(slot uint32) (io.ReadWriteCloser, uint32, error) {
 }
 
 const (
-	kernelBuffersMax = 256 << 20 // of all sockets together, in a direction
-	kernelBufferMin  = 16 << 10
+	sendBuffersMax = 256 << 20 // of all sockets together
+	sendBufferMin  = 16 << 10
 )
 
-// limitKernelBuffers keeps the kernel from queueing megabytes on each of thousands of sockets of bulk, which would take it longer to deliver than `stop` may
-// take. Up to 64 sockets the kernel sizes its buffers itself.
-func limitKernelBuffers(socket *net.TCPConn) error {
-	size := kernelBuffersMax / (run.connections * run.streams)
+// limitSendBuffer keeps the kernel from queueing megabytes on each of thousands of sockets of bulk, which would take it longer to deliver than `stop` may
+// take. Up to 64 sockets the kernel sizes them itself. Receive buffers are its own: small ones hold few small messages, a fixed cost each.
+func limitSendBuffer(socket *net.TCPConn) error {
+	size := sendBuffersMax / (run.connections * run.streams)
 	if size >= 4<<20 || run.workload != workloadBulk && run.workload != workloadMixed {
 		return nil
 	}
-	if size < kernelBufferMin {
-		size = kernelBufferMin
+	if size < sendBufferMin {
+		size = sendBufferMin
 	}
-	if err := socket.SetWriteBuffer(size); err != nil {
-		return err
-	}
-	return socket.SetReadBuffer(size)
+	return socket.SetWriteBuffer(size)
 }
 
 func (l *link) closeStream(stream io.ReadWriteCloser) error {

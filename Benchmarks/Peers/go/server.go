@@ -70,7 +70,7 @@ func (s *server) serve(socket *net.TCPConn) {
 	if run.stack == stackTCP {
 		atomic.AddInt64(&l.sockets, 1)
 		total.addStream()
-		if err := limitKernelBuffers(socket); err != nil {
+		if err := limitSendBuffer(socket); err != nil {
 			problem(fmt.Sprintf("connection %d: %v", p.connection, err))
 		}
 		if run.workload == workloadIdle {
