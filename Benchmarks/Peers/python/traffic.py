@@ -1,0 +1,189 @@
+"""The workloads, what is counted of them, and the two ends of a run."""
+
+import time
+
+import trio
+
+import links
+from payload import Sink, Source, make_key, make_table
+
+clock = time.monotonic_ns
+READ = 1 << 20
+PROBLEMS = 20
+
+
+class Failure(Exception):
+    """The driver cannot go on."""
+
+
+class Run:
+    """What both ends have in common."""
+
+    is_client = False
+
+    def __init__(self, options):
+        self.options = options
+        self.table = make_table(options.seed)
+        self.problems = []
+        self.go = trio.Event()
+        self.stopping = trio.Event()
+        self.in_window = False
+        self.latency = {}
+        self.completed = 0
+        self.streams_ever = 0
+        self.live = {}
+        self.connections = []
+        self.running = 0
+        # Of streams that are over: bytes and messages sent, bytes and messages received, messages compared.
+        self.over = [0, 0, 0, 0, 0]
+
+    # What the commands ask for
+
+    def counters(self):
+        _, _, received, messages, _ = self.totals()
+        return {"time_ns": clock(), "received_bytes": received, "received_messages": messages, "completed": self.completed}
+
+    def totals(self):
+        totals = list(self.over)
+        for flow in self.live:
+            for index, value in enumerate(flow.totals()):
+                totals[index] += value
+        return totals
+
+    def open_streams(self):
+        if self.options.stack == "tcp":
+            return len(self.live)
+        return sum(connection.open_streams() for connection in self.connections)
+
+    def report(self):
+        sent, sent_messages, received, received_messages, verified = self.totals()
+        return {
+            "sent": {"bytes": sent, "messages": sent_messages},
+            "received": {"bytes": received, "messages": received_messages},
+            "verified": verified,
+            "streams": self.streams_ever,
+            "problems": self.problems,
+            "latency": sorted(self.latency.items()),
+        }
+
+    def start(self):
+        self.go.set()
+
+    def problem(self, sentence):
+        if len(self.problems) < PROBLEMS:
+            self.problems.append(sentence)
+
+    def record(self, begun, ended):
+        """One operation is over."""
+        self.completed += 1
+        if self.in_window:
+            took = ended - begun
+            # Eight significant bits: bounds are less than 0.8 % apart.
+            shift = took.bit_length() - 8
+            bound = ((took >> shift) + 1) << shift if shift > 0 else took
+            self.latency[bound] = self.latency.get(bound, 0) + 1
+
+    # Streams
+
+    def flow(self, connection, stream):
+        flow = Flow(self, connection, stream)
+        self.streams_ever += 1
+        self.live[flow] = None
+        return flow
+
+    async def carry(self, work, flow, *arguments):
+        """Does the work of one stream; whatever goes wrong in it is a problem of the run."""
+        try:
+            await work(flow, *arguments)
+        except Exception as error:
+            flow.failed = True
+            while isinstance(error, BaseExceptionGroup):
+                error = error.exceptions[0]
+            self.problem(f"{flow.name}: {type(error).__name__}: {error}" if str(error) else f"{flow.name}: {type(error).__name__}")
+        finally:
+            flow.check()
+            del self.live[flow]
+            for index, value in enumerate(flow.totals()):
+                self.over[index] += value
+            with trio.CancelScope(shield=True):
+                await flow.stream.release()
+
+    async def run_connection(self, connection):
+        """Keeps a multiplexer at work until its connection is over."""
+        self.running += 1
+        try:
+            await connection.run()
+            if not self.may_end():
+                self.problem(f"connection {connection.number} ended before it was time")
+        except Exception as error:
+            self.problem(f"connection {connection.number}: {type(error).__name__}: {error}")
+        finally:
+            self.running -= 1
+
+    async def wait_until(self, condition):
+        """Looks again and again: a read on a stream of yamux that ends when it is closed already leaves an event behind in the library for each stream."""
+        while not condition():
+            await trio.sleep(0.002)
+
+    # Work that both ends do
+
+    async def send_bulk(self, flow):
+        await self.go.wait()
+        send, write, stopping = flow.source.send, flow.stream.write, self.stopping
+        while not stopping.is_set():
+            await send(write)
+        await flow.stream.close()
+
+    async def read_to_end(self, flow):
+        read, take, ended = flow.stream.read, flow.sink.take, links.ENDED
+        try:
+            while data := await read(READ):
+                take(data)
+        except ended:
+            pass
+
+    async def bulk(self, flow):
+        up, down = self.options.direction in ("up", "both"), self.options.direction in ("down", "both")
+        sends, reads = (up, down) if self.is_client else (down, up)
+        if sends and reads:
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(self.send_bulk, flow)
+                await self.read_to_end(flow)
+        elif sends:
+            await self.send_bulk(flow)
+            await self.after_sending(flow)
+        else:
+            await self.read_to_end(flow)
+            await flow.stream.close()
+
+
+class Flow:
+    """Both directions of one stream."""
+
+    __slots__ = ("run", "name", "stream", "source", "sink", "is_request", "failed")
+
+    def __init__(self, run, connection, stream):
+        options = run.options
+        self.run = run
+        self.stream = stream
+        self.failed = False
+        self.name = f"connection {connection}, stream {stream.number}"
+        self.is_request = options.workload in ("request", "churn") or options.workload == "mixed" and stream.number == 0
+        size = 64 if options.workload == "mixed" and stream.number == 0 else options.message_bytes
+        self.source = Source(run.table, make_key(options.seed, connection, stream.number, not run.is_client), size)
+        self.sink = Sink(run.table, make_key(options.seed, connection, stream.number, run.is_client), size)
+
+    def totals(self):
+        source, sink = self.source, self.sink
+        return source.sent * source.size, source.sent, sink.position, sink.messages, sink.verified
+
+    def check(self):
+        sink, run = self.sink, self.run
+        if sink.differs is not None:
+            run.problem(f"{self.name}: byte {sink.differs} received is not what was to be sent")
+        if sink.position % sink.size:
+            run.problem(f"{self.name}: ended within message {sink.messages}, after {sink.position} bytes")
+        if sink.position and run.options.workload == "idle":
+            run.problem(f"{self.name}: {sink.position} bytes came on a stream that has to be silent")
+        if self.stream.was_reset():
+            run.problem(f"{self.name}: was reset")
