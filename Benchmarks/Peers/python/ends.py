@@ -7,6 +7,9 @@ import trio
 import links
 from traffic import READ, Failure, Run, clock
 
+# So much is taken on the way by every stack, also when nobody reads at the far end.
+FITS = 65_536
+
 
 class Server(Run):
     def __init__(self, options):
@@ -116,6 +119,8 @@ class Client(Run):
         options = self.options
         self.nursery = nursery
         stack = links.STACKS[options.stack]
+        if options.workload in ("bulk", "mixed") and options.direction == "both" and not self.is_duplex:
+            raise Failure("py-libp2p's mplex does not write on a stream while a read waits on it, so bulk cannot go both ways")
         if stack and stack.limit and options.streams > stack.limit:
             raise Failure(f"py-libp2p's yamux has at most {stack.limit} streams open on a connection, {options.streams} are asked for")
         if stack:
@@ -159,7 +164,12 @@ class Client(Run):
             await flow.stream.close()
             await self.after_sending(flow)
         elif flow.is_request:
-            await (self.request if self.options.depth == 1 else self.request_deep)(flow)
+            if self.options.depth == 1:
+                await self.request(flow)
+            elif self.options.depth * flow.sink.size <= FITS or not self.is_duplex:
+                await self.request_several(flow)
+            else:
+                await self.request_many(flow)
             await flow.stream.close()
             await self.after_sending(flow)
         else:
@@ -192,7 +202,30 @@ class Client(Run):
             await self.exchange(flow)
             self.record(begun, clock())
 
-    async def request_deep(self, flow):
+    async def request_several(self, flow):
+        """Several requests under way, written and read by one task: their bytes have to find room on the way while nobody reads."""
+        await self.go.wait()
+        read, write, source, sink = flow.stream.read, flow.stream.write, flow.source, flow.sink
+        depth, stopping, begun, answered = self.options.depth, self.stopping, deque(), 0
+        while True:
+            while len(begun) < depth and not stopping.is_set():
+                begun.append(clock())
+                await source.send(write)
+            if not begun:
+                return
+            try:
+                data = await read(READ)
+            except links.ENDED:
+                data = b""
+            if not data:
+                raise EOFError("the stream ended before an answer was complete")
+            sink.take(data)
+            ended = clock()
+            while answered < sink.messages:
+                answered += 1
+                self.record(begun.popleft(), ended)
+
+    async def request_many(self, flow):
         """Reads answers beside the writing of requests, as a far end that cannot send its answers stops reading."""
         await self.go.wait()
         begun, room, done = deque(), trio.Semaphore(self.options.depth), False

@@ -185,6 +185,7 @@ class YamuxConnection:
 
     # The library holds a slot for every stream it has opened until it has closed its own side, and has 256 of them: an open waits for ever at the 257th.
     limit = 256
+    is_duplex = True
 
     def __init__(self, sock, number, is_initiator):
         from libp2p.io.exceptions import ConnectionClosedError
@@ -224,6 +225,8 @@ class MplexConnection(YamuxConnection):
     """One connection of `tcp+mplex`."""
 
     limit = None
+    # A read holds a lock of its stream while it waits, which a write needs too.
+    is_duplex = False
 
     def __init__(self, sock, number, is_initiator):
         from libp2p.io.exceptions import ConnectionClosedError

@@ -23,6 +23,7 @@ class Run:
 
     def __init__(self, options):
         self.options = options
+        self.is_duplex = options.stack == "tcp" or links.STACKS[options.stack].is_duplex
         self.table = make_table(options.seed)
         self.problems = []
         self.go = trio.Event()
@@ -132,7 +133,6 @@ class Run:
         send, write, stopping = flow.source.send, flow.stream.write, self.stopping
         while not stopping.is_set():
             await send(write)
-        await flow.stream.close()
 
     async def read_to_end(self, flow):
         read, take, ended = flow.stream.read, flow.sink.take, links.ENDED
@@ -142,15 +142,24 @@ class Run:
         except ended:
             pass
 
+    async def send_both(self, flow):
+        await self.send_bulk(flow)
+        if self.is_client:
+            await flow.stream.close()
+
     async def bulk(self, flow):
         up, down = self.options.direction in ("up", "both"), self.options.direction in ("down", "both")
         sends, reads = (up, down) if self.is_client else (down, up)
         if sends and reads:
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(self.send_bulk, flow)
+                nursery.start_soon(self.send_both, flow)
                 await self.read_to_end(flow)
+            if not self.is_client:
+                # Not before everything is read: that this end has closed tells the client that it may close the connection.
+                await flow.stream.close()
         elif sends:
             await self.send_bulk(flow)
+            await flow.stream.close()
             await self.after_sending(flow)
         else:
             await self.read_to_end(flow)
