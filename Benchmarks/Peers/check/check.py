@@ -77,8 +77,8 @@ def input_ends_before_ready(bench, run):
         for process in (server, client):
             process.close_input()
         for process in (server, client):
-            # Time for an interpreter to start is in this.
-            process.ends(0, within=10)
+            # An interpreter takes its time to start; a fast driver was ready before it saw the end.
+            process.ends(0, within=10, may_be_ready=True)
 
 
 def input_ends(phase):
