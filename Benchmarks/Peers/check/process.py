@@ -1,7 +1,9 @@
 """A driver as a process: commands in, lines out, with a limit on every wait."""
 
 import json
+import os
 import queue
+import signal
 import subprocess
 import threading
 import time
@@ -118,9 +120,7 @@ class Process:
             raise Broken(f"one line for each command from the {self.role}", f"{left[0][:200]!r} at the end", "Lines")
 
     def kill(self):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
+        end_group(self.process)
         with lock:
             running.discard(self.process)
         for thread in self.threads:
@@ -133,12 +133,18 @@ class Process:
                     continue
 
 
+def end_group(process):
+    """Ends what was started, and what a wrapper started in its place: each driver has a group of its own."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def kill_all():
     with lock:
         left = list(running)
     for process in left:
-        process.kill()
-        process.wait()
+        end_group(process)
 
 
 def wait_for(condition, seconds):

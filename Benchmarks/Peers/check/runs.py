@@ -1,29 +1,33 @@
 """Whole runs: the driver against itself, and against the checker's own end."""
 
+import contextlib
 import time
 
 import shapes
 from peer import Peer
-from process import Broken, Process, arguments, wait_for
+from process import Broken, Process, arguments, end_group, wait_for
 
 
 class Bench:
-    """What the checks of one driver share; as a context it ends what was started in it."""
+    """What the checks of one driver share."""
 
     def __init__(self, command, patience, window):
         self.command, self.patience, self.window = command, patience, window
         self.started = []
 
-    def __enter__(self):
-        return Bench(self.command, self.patience, self.window)
-
-    def __exit__(self, *_):
-        for one in self.started:
-            if isinstance(one, Peer):
-                one.quit = True
-                one.join(5)
-            else:
-                one.kill()
+    @contextlib.contextmanager
+    def begin(self):
+        """One check; what is started in it ends with it."""
+        here = Bench(self.command, self.patience, self.window)
+        try:
+            yield here
+        finally:
+            for one in here.started:
+                if isinstance(one, Peer):
+                    one.quit = True
+                    one.join(10)
+                else:
+                    one.kill()
 
     def process(self, role, extra, **rest):
         self.started.append(process := Process(self.command, role, extra, self.patience, **rest))
@@ -68,7 +72,7 @@ def streams(process):
 
 def await_streams(process, count, when):
     """Streams that were just opened or closed may still be on their way."""
-    end = time.monotonic() + 10
+    end = time.monotonic() + min(10, process.patience)
     while (came := streams(process)) != count and time.monotonic() < end:
         time.sleep(0.01)
     expect(came == count, f"{count} streams at the {process.role} {when}", str(came), "Lines")
@@ -173,7 +177,7 @@ def leave(process):
 
 
 def against_itself(bench, run, seconds):
-    with bench as here:
+    with bench.begin() as here:
         server, port = here.server(run)
         client = here.client(run, port)
         check_streams(run, (server, client))
@@ -208,7 +212,7 @@ def against_itself(bench, run, seconds):
 
 def against_peer(bench, run, role, fault=None, foreign=False):
     """The driver in a role; the checker at the other end looks at every byte, and errs when it is told to."""
-    with bench as here:
+    with bench.begin() as here:
         if role == "server":
             driver, port = here.server(run)
             peer = here.peer(run, port=port, fault=fault, foreign=foreign)
@@ -305,15 +309,14 @@ def check_seen(run, role, peer, report, foreign):
 
 def kill_other(bench, run, victim):
     """One end is killed in traffic; the other says so, and answers in time what it is told."""
-    with bench as here:
+    with bench.begin() as here:
         server, port = here.server(run)
         client = here.client(run, port)
         for process in (server, client):
             ask_nothing(process, "start")
         time.sleep(0.2)
         dead, left = (server, client) if victim == "server" else (client, server)
-        dead.process.kill()
-        dead.process.wait()
+        end_group(dead.process)
         for command in ("stop", "report"):
             value = left.ask(command, errors_too=True)
             if "error" in value:
