@@ -23,7 +23,9 @@ def exact(value, fields, what, optional=()):
 
 def counters(value):
     names = ("time_ns", "received_bytes", "received_messages", "completed")
-    return exact(value, dict.fromkeys(names, is_count), "counters")
+    tests = dict.fromkeys(names, is_count)
+    tests["syscalls"] = lambda calls: isinstance(calls, dict) and all(is_count(count) for count in calls.values())
+    return exact(value, tests, "counters", optional=("syscalls",))
 
 
 def both(value):
@@ -58,4 +60,5 @@ def about(value):
         "workloads": words(("bulk", "request", "churn", "idle", "mixed")),
         "directions": words(("up", "down", "both")),
     }
-    return exact(value, tests, "`about`")
+    tests["socket_calls"] = lambda text: text == "read/write"
+    return exact(value, tests, "`about`", optional=("socket_calls",))
