@@ -183,6 +183,10 @@ class Peer(threading.Thread):
                 self.faults.append(f"a connection ended after {len(wire.head)} bytes of a greeting")
             else:
                 self.handle(wire, wire.machine.ended())
+                if self.options.stack != "tcp":
+                    # A client that closes its half first waits for this one.
+                    wire.machine.shut = True
+                    self.flush(wire)
             return
         if wire.machine is None:
             wire.head += data

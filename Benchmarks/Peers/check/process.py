@@ -93,7 +93,10 @@ class Process:
 
     def told(self):
         """How it ended and what it said to people."""
-        code = self.process.poll()
+        try:
+            code = self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            code = None
         return f"exit code {code}, standard error {' / '.join(self.errors[-3:])!r}"
 
     def close_input(self):

@@ -136,8 +136,9 @@ def check_window(run, process, before, after):
     )
     if run.workload != "mixed":
         whole, messages = after["received_bytes"] // run.message_bytes, after["received_messages"]
-        under_way = run.connections * run.streams
-        expect(whole - under_way <= messages <= whole, f"`received_messages` that fit {after['received_bytes']} bytes", str(messages), "Lines")
+        # Messages under way at an end, and what threads do while the counters are read one after the other.
+        slack = run.connections * run.streams + whole // 100
+        expect(whole - slack <= messages <= whole + slack, f"`received_messages` that fit {after['received_bytes']} bytes", str(messages), "Lines")
 
 
 def check_report(run, role, report, before, after):
@@ -158,7 +159,7 @@ def check_report(run, role, report, before, after):
     operations = sum(count for _, count in report["latency"])
     completed = after["completed"] - before["completed"]
     expect(
-        abs(operations - completed) <= in_flight(run) if role == "client" else operations == 0,
+        abs(operations - completed) <= in_flight(run) + completed // 100 if role == "client" else operations == 0,
         f"{name}: as many operations in `latency` as were completed in the window, {completed}", str(operations), "Lines",
     )
 
