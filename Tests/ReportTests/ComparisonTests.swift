@@ -14,7 +14,7 @@ import Testing
             headlines: ["goodput_bytes_per_second"])
         let subjects = ComparisonSubjects(baseline: "tcp+yamux", candidates: factors.keys.sorted())
         let runs = [RoundRun("tcp+yamux")] + (second ? [RoundRun("tcp+yamux", run: 2)] : []) + subjects.candidates.map { RoundRun($0) }
-        var order: [[RoundRun]] = []
+        var order: [[String]] = []
         for _ in 0..<rounds {
             var values: [RoundRun: [String: Measured<Double>]] = [:]
             for run in runs {
@@ -26,7 +26,7 @@ import Testing
                 ]
             }
             workload.addRound(values)
-            order.append(runs.shuffled(using: &random))
+            order.append(runs.map(\.subject).shuffled(using: &random))
         }
         return ComparisonRecord(
             command: "streamgauge compare tcp+yamux raw", seed: seed, rule: VerdictRule(), stopping: .unavailable("the number of rounds was given"),
@@ -108,7 +108,7 @@ import Testing
         }
         let record = ComparisonRecord(
             command: "", seed: 1, rule: VerdictRule(), stopping: .value(StoppingRule(roundsMin: 1, roundsMax: 15, precision: 0.01)),
-            subjects: ComparisonSubjects(baseline: "a", candidates: ["b"]), order: Array(repeating: [RoundRun("a"), RoundRun("b")], count: 15),
+            subjects: ComparisonSubjects(baseline: "a", candidates: ["b"]), order: Array(repeating: ["a", "b", "a"], count: 15),
             workloads: [workload], environment: Samples.environment, resamples: 100)
         #expect(record.verdicts.allSatisfy { $0.ratio.judgement.verdict == .cannotTell })
         let goodput = try #require(record.workloads[0].metrics.first)

@@ -6,7 +6,9 @@ public enum ComparisonMarkdown {
         let view = ComparisonView(record: record)
         var lines = ["# \(Markdown.escaped(record.subjects.candidates.joined(separator: ", "))) beside \(Markdown.escaped(record.subjects.baseline))", ""]
         lines += (view.introduction + [record.environment.machineLine]).flatMap { [Markdown.escaped($0), ""] }
-        lines += view.summary.map { "* " + Markdown.escaped($0) }
+        lines += view.summary.flatMap { workload, verdicts in
+            ["* " + Markdown.escaped(workload)] + verdicts.map { "  * " + Markdown.escaped($0) }
+        }
         for section in view.sections {
             lines += ["", "## \(Markdown.escaped(section.title))", ""]
             let rows = section.groups.flatMap { group in group.rows.map { [group.title] + $0 } }

@@ -15,8 +15,8 @@ public struct ComparisonRecord: Codable, Sendable, Equatable {
     /// Why no more rounds were made; absent where their number was given.
     public let stopping: Measured<StoppingRule>
     public let subjects: ComparisonSubjects
-    /// For each round, in which order its runs were made.
-    public let order: [[RoundRun]]
+    /// For each round, in which order its runs were made; the baseline is named twice.
+    public let order: [[String]]
     public let workloads: [Workload]
     public let environment: Environment
 
@@ -87,7 +87,7 @@ public struct ComparisonRecord: Codable, Sendable, Equatable {
     ///   - workloads: each with as many rounds as `order` has.
     ///   - resamples: of each interval.
     public init(
-        command: String, seed: UInt64, rule: VerdictRule, stopping: Measured<StoppingRule>, subjects: ComparisonSubjects, order: [[RoundRun]],
+        command: String, seed: UInt64, rule: VerdictRule, stopping: Measured<StoppingRule>, subjects: ComparisonSubjects, order: [[String]],
         workloads: [ComparisonWorkload], environment: Environment, resamples: Int = Bootstrap.resamplesDefault
     ) {
         schema = Self.schema

@@ -7,7 +7,10 @@ public enum ComparisonText {
         let view = ComparisonView(record: record)
         var lines = record.environment.machineLine.wrappedList(to: width) + [""]
         lines += view.introduction.flatMap { $0.wrapped(to: width) } + [""]
-        lines += view.summary.flatMap { $0.wrapped(to: width, indent: 2) }
+        for (workload, verdicts) in view.summary {
+            lines += workload.wrapped(to: width, indent: 2)
+            lines += verdicts.flatMap { $0.wrapped(to: width - 2, indent: 2).map { "  " + $0 } }
+        }
         for section in view.sections {
             lines.append("")
             lines += section.title.wrapped(to: width, indent: 2)

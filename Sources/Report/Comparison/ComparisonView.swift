@@ -28,19 +28,17 @@ struct ComparisonView {
     }
 
     /// A line for each verdict that the workloads are made for.
-    var summary: [String] {
-        record.workloads.flatMap { workload in
-            workload.metrics.filter { $0.role == .headline }.flatMap { metric in
-                metric.ratios.map { "\($0.subject), \(workload.label), \(metric.metric.title): \(headline($0))" }
-            }
+    var summary: [(workload: String, lines: [String])] {
+        record.workloads.map { workload in
+            let headlines = workload.metrics.filter { $0.role == .headline }
+            return (workload.label, headlines.flatMap { metric in metric.ratios.map { headline($0, metric.metric.title) } })
         }
     }
 
-    private func headline(_ ratio: ComparisonRecord.Ratio) -> String {
-        switch ratio.judgement.verdict {
-        case .cannotTell: ratio.judgement.verdict.rawValue
-        case .better, .worse, .equal: "\(ratio.judgement.words) (\(interval(ratio.estimate)) of \(subjects.baseline))"
-        }
+    private func headline(_ ratio: ComparisonRecord.Ratio, _ metric: String) -> String {
+        let told = ratio.judgement.verdict == .cannotTell ? ratio.judgement.verdict.rawValue : ratio.judgement.words
+        let size = ratio.estimate.value?.interval.value == nil ? "" : ", ratio \(interval(ratio.estimate))"
+        return "\(ratio.subject): \(told) (\(metric)\(size))"
     }
 
     var sections: [Section] { record.workloads.map(section) }
@@ -51,7 +49,7 @@ struct ComparisonView {
         return [
             "ratio: the subject by \(subjects.baseline) in the same round (the mean of its two runs), over all rounds; interval: where the true "
                 + "ratio lies, at a level of \(level); spread: the lowest and the highest round beside the median.",
-            "better, worse: the interval excludes 1, p is below \(Units.significant(1 - record.rule.level)) (Wilcoxon's signed-rank test, corrected for the "
+            "better, worse: the interval excludes 1, p is below \(decimal(1 - record.rule.level)) (Wilcoxon's signed-rank test, corrected for the "
                 + "number of verdicts), and the difference is larger than what two runs of the same thing may differ by on this machine. equal: the whole interval lies "
                 + "within \(percent(record.rule.margin)) of 1. cannot tell: anything else; it does not mean equal.",
         ]
@@ -96,7 +94,8 @@ struct ComparisonView {
     }
 
     private func spread(_ spread: Spread) -> String {
-        guard spread.median > 0 else { return spread.min == spread.max ? "none" : "-" }
+        if spread.min == spread.max { return "none" }
+        guard spread.median > 0 else { return "-" }
         func part(_ value: Double) -> String { Units.fixed(abs(value / spread.median - 1) * 100, places: 1) }
         return "-\(part(spread.min)) +\(part(spread.max)) %"
     }

@@ -38,7 +38,7 @@ public struct ComparisonSubjects: Codable, Sendable, Equatable {
 /// One run within a round: of a candidate, or the first or second of the baseline.
 public struct RoundRun: Codable, Sendable, Hashable {
     public let subject: String
-    /// 1, or 2 for the baseline's second run.
+    /// 1, or 2 for the baseline's second run: the later one.
     public let run: Int
 
     public init(_ subject: String, run: Int = 1) {

@@ -29,7 +29,11 @@ public struct Bootstrap: Sendable {
 
     /// Of the Hodges-Lehmann estimate of `values`; nil when there are too few for `level`.
     func interval(of values: [Double], level: Double) -> ClosedRange<Double>? {
-        guard values.count >= Self.valuesNeeded(level: level) else { return nil }
+        values.count < Self.valuesNeeded(level: level) ? nil : intervals(of: values, levels: [level])[0]
+    }
+
+    /// For each of `levels`, from the same resamples.
+    func intervals(of values: [Double], levels: [Double]) -> [ClosedRange<Double>] {
         let estimator = HodgesLehmann(values)
         var random = SplitMix64(seed: seed)
         var counts = Array(repeating: 0, count: values.count)
@@ -40,7 +44,8 @@ public struct Bootstrap: Sendable {
             for _ in values.indices { counts[random.index(below: values.count)] += 1 }
             estimates.append(estimator.estimate(counts: counts))
         }
-        return Self.middle(of: &estimates, fraction: Self.tail(level: level, count: values.count))
+        estimates.sort()
+        return levels.map { Self.middle(ofSorted: estimates, beyond: Self.tail(level: $0, count: values.count)) }
     }
 
     /// Of the difference of the medians of two samples, `new` less `old`, each resampled by itself.
@@ -51,7 +56,8 @@ public struct Bootstrap: Sendable {
         var estimates: [Double] = []
         estimates.reserveCapacity(resamples)
         for _ in 0..<resamples { estimates.append(Self.median(of: new, &random) - Self.median(of: old, &random)) }
-        return Self.middle(of: &estimates, fraction: Self.tail(level: level, count: min(old.count, new.count)))
+        estimates.sort()
+        return Self.middle(ofSorted: estimates, beyond: Self.tail(level: level, count: min(old.count, new.count)))
     }
 
     /// The median of as many values as there are, drawn from them; they are sorted, so it is found by the positions that were drawn.
@@ -66,8 +72,7 @@ public struct Bootstrap: Sendable {
         return Distributions.normal(below: -quantile * (Double(count) / Double(count - 1)).squareRoot())
     }
 
-    private static func middle(of estimates: inout [Double], fraction: Double) -> ClosedRange<Double> {
-        estimates.sort()
+    private static func middle(ofSorted estimates: [Double], beyond fraction: Double) -> ClosedRange<Double> {
         let beyond = min(Int(fraction * Double(estimates.count)), (estimates.count - 1) / 2)
         return estimates[beyond]...estimates[estimates.count - 1 - beyond]
     }

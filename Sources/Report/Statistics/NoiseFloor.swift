@@ -11,40 +11,42 @@ public struct NoiseFloor: Codable, Sendable, Equatable {
     /// By which factor the two runs of a round differ: in the median round, and in the round in which they differ most.
     public let pairRatioMedian: Double
     public let pairRatioMax: Double
+    /// A difference that is no larger than this, as a ratio - 1, may be the instrument's own. Absent when there are too few rounds to know.
+    ///
+    /// The error that was seen and how uncertain it is are taken together as the root of their squares, as independent contributions are. The uncertainty is
+    /// half the length of an interval that misses half as often as the level says: an error of the instrument falsifies every verdict that
+    /// rests on it, so its bound has to be surer than one verdict.
+    public let errorMax: Measured<Double>
 
     enum CodingKeys: String, CodingKey {
         case estimate
         case pairRatioMedian = "pair_ratio_median"
         case pairRatioMax = "pair_ratio_max"
+        case errorMax = "error_max_ratio"
     }
+
+    static func boundLevel(_ level: Double) -> Double { 1 - (1 - level) / 2 }
 
     /// - Parameter pairs: the baseline's first runs as baseline, its second ones as candidate.
     public static func measured(_ pairs: PairedSamples, level: Double, bootstrap: Bootstrap) -> Measured<NoiseFloor> {
         RatioEstimate.paired(pairs, level: level, bootstrap: bootstrap).map { estimate in
             let sizes = pairs.logRatios.map(abs)
             return NoiseFloor(
-                estimate: estimate, pairRatioMedian: exp(Statistics.median(sizes) ?? 0), pairRatioMax: exp(sizes.max() ?? 0))
+                estimate: estimate, pairRatioMedian: exp(Statistics.median(sizes) ?? 0), pairRatioMax: exp(sizes.max() ?? 0),
+                errorMax: estimate.interval.map { _ in
+                    let bound = bootstrap.intervals(of: pairs.logRatios, levels: [boundLevel(level)])[0]
+                    let (seen, uncertainty) = (log(estimate.ratio), (bound.upperBound - bound.lowerBound) / 2)
+                    return exp((seen * seen + uncertainty * uncertainty).squareRoot()) - 1
+                })
         }
     }
-
-    /// A difference that is no larger than this may be the instrument's own, on the logarithmic scale; nil when there are too few rounds to know.
-    ///
-    /// The error that was seen and how uncertain it is are taken together as the root of their squares, as independent contributions are.
-    var logErrorMax: Double? {
-        guard let interval = estimate.interval.value else { return nil }
-        let seen = log(estimate.ratio)
-        return (seen * seen + interval.logHalfWidth * interval.logHalfWidth).squareRoot()
-    }
-
-    /// The same as a ratio - 1: 0.02 is 2 %.
-    public var errorMax: Double? { logErrorMax.map { exp($0) - 1 } }
 
     /// The A/A ratio is not 1: the instrument itself prefers one of the two places, or rounds are not independent of each other.
     public var isBiased: Bool { estimate.interval.value.map { !$0.contains(1) } ?? false }
 
     /// For a person.
     public var sentence: String {
-        let rest = errorMax.map { "; over all \(estimate.count) rounds that leaves \(percentage($0)), and no smaller difference is called one" } ?? ""
+        let rest = errorMax.value.map { "; over all \(estimate.count) rounds that leaves \(percentage($0)), and no smaller difference is called one" } ?? ""
         return "two runs of the same thing differ by \(percentage(pairRatioMedian - 1)) (median), \(percentage(pairRatioMax - 1)) at most\(rest)"
     }
 

@@ -96,8 +96,11 @@ public struct RatioEstimate: Codable, Sendable, Equatable {
 }
 
 /// `99 %`, `99.9 %`
-func percent(_ fraction: Double) -> String {
-    let text = Units.fixed(fraction * 100, places: 3)
-    let trimmed = text.contains(".") ? String(text.reversed().drop { $0 == "0" }.drop { $0 == "." }.reversed()) : text
-    return trimmed + " %"
+func percent(_ fraction: Double) -> String { decimal(fraction * 100) + " %" }
+
+/// `0.01`, `5`: six places at most, without zeros at the end.
+func decimal(_ value: Double) -> String {
+    var text = Units.fixed(value, places: 6)[...]
+    while text.hasSuffix("0") { text.removeLast() }
+    return String(text.hasSuffix(".") ? text.dropLast() : text)
 }

@@ -71,16 +71,16 @@ public struct VerdictRule: Codable, Sendable, Equatable {
         }
         let size = abs(log(estimate.ratio))
         if interval.contains(1) {
-            return Judgement(.cannotTell, "cannot tell: 1 lies within the interval" + effort(estimate, floor))
+            return Judgement(.cannotTell, "cannot tell: the interval holds 1" + effort(estimate))
         }
         guard probability < 1 - level else {
-            return Judgement(.cannotTell, "cannot tell: p is \(Units.significant(probability)), not below \(Units.significant(1 - level))" + effort(estimate, floor))
+            return Judgement(.cannotTell, "cannot tell: p is \(Units.significant(probability)), not below \(decimal(1 - level))" + effort(estimate))
         }
-        let threshold = floor.map { $0.logErrorMax ?? .infinity } ?? log(1 + margin)
+        let threshold = log(1 + (floor.map { $0.errorMax.value ?? .infinity } ?? margin))
         guard size > threshold else {
             let error = floor == nil ? "the margin, \(percent(margin))" : "what two runs of the same thing may differ by, "
-                + (floor?.errorMax.map(percentage) ?? "which is not known")
-            return Judgement(.cannotTell, "cannot tell: the difference is within \(error)" + effort(estimate, floor))
+                + (floor?.errorMax.value.map(percentage) ?? "which is not known")
+            return Judgement(.cannotTell, "cannot tell: the difference is within \(error)" + effort(estimate))
         }
         let isBetter = (estimate.ratio > 1) == (preference == .higher)
         return Judgement(isBetter ? .better : .worse, "\(isBetter ? "better" : "worse"): \(Self.difference(estimate.ratio))")
@@ -106,12 +106,11 @@ public struct VerdictRule: Codable, Sendable, Equatable {
     /// The noise floor is a higher threshold than the interval: its ratio is of two single runs, and its own estimate adds to it.
     private static let strictness = 1.25
 
-    private func effort(_ estimate: RatioEstimate, _ floor: NoiseFloor?) -> String {
+    private func effort(_ estimate: RatioEstimate) -> String {
         guard let scatter = estimate.scatter.value, scatter > 0 else { return "" }
-        let strict = floor == nil ? "" : " beyond the noise"
         let sizes = [0.02, 0.05].map { size in
             "\(percent(size)) about \(Units.format(count: roundsNeeded(toFind: log(1 + size), scatter: scatter)))"
         }
-        return "; to find a difference\(strict) of \(sizes.joined(separator: " rounds, of ")) rounds are needed"
+        return "; to find a difference of \(sizes[0]) rounds are needed, for \(sizes[1])"
     }
 }
