@@ -15,23 +15,27 @@ struct StreamGauge: AsyncParsableCommand {
               streamgauge run tcp+yamux -m 1000              one subject, one workload
               streamgauge run tcp+yamux -w request -m 1000 -s 64 -t 5s --json r.json
               streamgauge run tcp+mplex -w churn -m 100 -n 100000
+              streamgauge diff old.json new.json             two stored records: better, worse, equal or cannot tell
               streamgauge serve --listen /ip4/127.0.0.1/tcp/4001
               streamgauge ping /ip4/127.0.0.1/tcp/4002       libp2p's ping to any node; identify and perf likewise
 
             Every figure is reconciled before it is printed: receipts of both ends, a ledger in which every byte on the socket has
             its account, and the kernel's own counters. A run that does not reconcile is INVALID, says why, and exits with 2.
 
-            Exit codes: 0 ok, 2 measurement INVALID or subject failed, 64 usage.
+            Exit codes: 0 ok, 1 regression, 2 measurement INVALID or subject failed, 64 usage.
             """,
         subcommands: [
-            CanonicalCommand.self, RunCommand.self, CompareCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self,
-            IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self, DriverCommand.self,
+            CanonicalCommand.self, RunCommand.self, CompareCommand.self, DiffCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self,
+            PingCommand.self, IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self, DriverCommand.self,
         ],
         defaultSubcommand: CanonicalCommand.self)
 }
 
 /// The exit codes of DESIGN: what a script can rely on.
 enum Exit {
+    /// What was measured is worse than it was.
+    static let regression = ExitCode(1)
+
     /// The measurement is INVALID or the subject failed.
     static let failed = ExitCode(2)
 

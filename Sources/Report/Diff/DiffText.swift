@@ -1,0 +1,104 @@
+import Gauge
+
+/// A diff as it is told to people: the same words for a terminal and for Markdown.
+private struct DiffView {
+    let report: DiffReport
+
+    static let columns = ["", "metric", "old", "new", "new / old", "interval", "verdict"]
+
+    var conclusion: String {
+        guard report.hasRatios else { return "Nothing could be compared." }
+        func count(_ verdict: Verdict) -> Int { report.rows.count { $0.judgement.verdict == verdict } }
+        let counts = Verdict.allCases.map { "\(Units.format(count: count($0))) \($0.rawValue)" }.joined(separator: ", ")
+        let regressions = report.regressions.count
+        let first = switch regressions {
+        case 0: "No regression of more than \(percent(report.threshold))"
+        case 1: "1 REGRESSION of more than \(percent(report.threshold))"
+        default: "\(regressions) REGRESSIONS of more than \(percent(report.threshold))"
+        }
+        return "\(first): \(counts)."
+    }
+
+    var cells: [[String]] {
+        report.rows.map { row in
+            func value(_ spread: Measured<Spread>, _ count: Int) -> String {
+                guard let median = spread.value?.median else { return "-" }
+                return (row.isRatio ? ComparisonView.ratio(median) : row.metric.unit.format(median)) + " (\(count))"
+            }
+            let interval = row.estimate.value?.interval.value.map { "\(ComparisonView.ratio($0.low)) to \(ComparisonView.ratio($0.high))" } ?? "-"
+            let told = row.judgement.verdict == .cannotTell ? row.judgement.verdict.rawValue : row.judgement.words
+            return [
+                row.what, row.isRatio ? "\(row.metric.title), ratio" : row.metric.title, value(row.old, row.oldCount), value(row.new, row.newCount),
+                row.estimate.value.map { ComparisonView.ratio($0.ratio) } ?? "-", interval, row.isRegression ? "REGRESSION, \(told)" : told,
+            ]
+        }
+    }
+
+    /// Why what cannot be told cannot, those with the same words together.
+    var reasons: [String] {
+        var reasons: [(words: String, rows: [String])] = []
+        for row in report.rows where row.judgement.verdict == .cannotTell {
+            let name = "\(row.what), \(row.metric.title)"
+            if let index = reasons.firstIndex(where: { $0.words == row.judgement.words }) {
+                reasons[index].rows.append(name)
+            } else {
+                reasons.append((row.judgement.words, [name]))
+            }
+        }
+        return reasons.map { $0.rows.count == 1 ? "\($0.rows[0]): \($0.words)" : "\($0.rows.count) rows: \($0.words)" }
+    }
+
+    var lists: [(title: String, entries: [String])] {
+        [
+            ("INVALID and not compared", report.invalid), ("Only in the old", report.onlyOld), ("Only in the new", report.onlyNew),
+            ("To be known", report.notes),
+            ("Environments differ, and figures of the two do not belong beside each other", report.differencesThatMatter.map(\.sentence)),
+            ("Environments differ in what does not matter here", report.environmentDifferences.filter { !$0.matters }.map(\.sentence)),
+        ].filter { !$0.1.isEmpty }
+    }
+
+    var legend: [String] {
+        let level = percent(report.rule.level)
+        return [
+            "old, new: the median, and of how many values; interval: where the true ratio of the medians lies, at a level of \(level). better, worse: the interval excludes 1, p "
+                + "is below \(decimal(1 - report.rule.level)) (the exact test of Mann and Whitney) and the difference is above \(percent(report.rule.margin)). "
+                + "cannot tell: anything else; it does not mean equal.",
+            "Of \(Units.format(count: report.rows.count)) verdicts about \(Units.significant(Double(report.rows.count) * (1 - report.rule.level))) are wrong by chance "
+                + "alone. And old and new runs were made at different times: what the machine did in between is in these ratios. `streamgauge compare` measures both side by side.",
+        ]
+    }
+}
+
+extension DiffReport {
+    /// For a terminal of `width` columns.
+    public func text(width: Int = 100) -> String {
+        let view = DiffView(report: self)
+        var lines = "\(old) -> \(new)".wrapped(to: width) + view.conclusion.wrapped(to: width)
+        if !rows.isEmpty {
+            var table = TextTable([
+                TextTable.Column("", .left), TextTable.Column("metric", .left, importance: 2), TextTable.Column("old", importance: 1),
+                TextTable.Column("new", importance: 1), TextTable.Column("new / old"), TextTable.Column("interval", importance: 3),
+                TextTable.Column("verdict", .left),
+            ])
+            for row in view.cells { table.add(row) }
+            lines += [""] + table.lines(width: width)
+        }
+        if !view.reasons.isEmpty { lines += [""] + view.reasons.flatMap { $0.wrapped(to: width, indent: 2) } }
+        for (title, entries) in view.lists {
+            lines += ["", title + ":"] + entries.flatMap { $0.wrapped(to: width - 2, indent: 2).map { "  " + $0 } }
+        }
+        if hasRatios { lines += [""] + view.legend.flatMap { $0.wrapped(to: width, indent: 2) } }
+        return lines.map { $0 + "\n" }.joined()
+    }
+
+    /// As Markdown, with tables as GitHub reads them.
+    public var markdown: String {
+        let view = DiffView(report: self)
+        var lines = ["# \(Markdown.escaped(old)) to \(Markdown.escaped(new))", "", "**\(Markdown.escaped(view.conclusion))**"]
+        if !rows.isEmpty { lines += [""] + Markdown.table(DiffView.columns, view.cells, textColumns: [0, 1, 6]) }
+        if !view.reasons.isEmpty { lines += [""] + view.reasons.map { "* " + Markdown.escaped($0) } }
+        for (title, entries) in view.lists { lines += ["", title + ":", ""] + entries.map { "* " + Markdown.escaped($0) } }
+        if hasRatios { lines += [""] + view.legend.flatMap { [Markdown.escaped($0), ""] }.dropLast() }
+        return lines.map { $0 + "\n" }.joined()
+    }
+}
