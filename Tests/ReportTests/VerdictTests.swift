@@ -86,7 +86,7 @@ import Testing
 
     private func estimate(_ ratio: Double, _ low: Double, _ high: Double, p: Double = 0.0001) -> RatioEstimate {
         RatioEstimate(
-            ratio: ratio, interval: .value(RatioInterval(low: low, high: high)), probability: p, count: 20, outlierRounds: [], scatter: 0.04)
+            sampling: .rounds, ratio: ratio, interval: .value(RatioInterval(low: low, high: high)), probability: p, count: 20, outlierRounds: [], scatter: 0.04)
     }
 
     private func floor(_ ratio: Double, _ low: Double, _ high: Double) -> NoiseFloor {

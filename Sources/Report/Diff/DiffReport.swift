@@ -35,7 +35,9 @@ public struct DiffReport: Codable, Sendable, Equatable {
     }
 
     public struct Row: Codable, Sendable, Equatable {
-        public let what: String
+        /// `tcp+yamux`, or `raw beside tcp+yamux` for the ratios of a comparison.
+        public let subject: String
+        public let workload: String
         public let metric: ComparisonMetric
         /// Whether the values are ratios to a baseline, and not in the metric's unit.
         public let isRatio: Bool
@@ -49,7 +51,7 @@ public struct DiffReport: Codable, Sendable, Equatable {
         public let isRegression: Bool
 
         enum CodingKeys: String, CodingKey {
-            case what, metric
+            case subject, workload, metric
             case isRatio = "is_ratio"
             case old
             case oldCount = "old_count"

@@ -4,7 +4,7 @@ import Gauge
 private struct DiffView {
     let report: DiffReport
 
-    static let columns = ["", "metric", "old", "new", "new / old", "interval", "verdict"]
+    static let columns = ["subject", "workload", "metric", "old", "new", "new / old", "interval", "verdict"]
 
     var conclusion: String {
         guard report.hasRatios else { return "Nothing could be compared." }
@@ -12,7 +12,7 @@ private struct DiffView {
         let counts = Verdict.allCases.map { "\(Units.format(count: count($0))) \($0.rawValue)" }.joined(separator: ", ")
         let regressions = report.regressions.count
         let first = switch regressions {
-        case 0: "No regression of more than \(percent(report.threshold))"
+        case 0: "No regression of more than \(percent(report.threshold)) was found"
         case 1: "1 REGRESSION of more than \(percent(report.threshold))"
         default: "\(regressions) REGRESSIONS of more than \(percent(report.threshold))"
         }
@@ -28,24 +28,28 @@ private struct DiffView {
             let interval = row.estimate.value?.interval.value.map { "\(ComparisonView.ratio($0.low)) to \(ComparisonView.ratio($0.high))" } ?? "-"
             let told = row.judgement.verdict == .cannotTell ? row.judgement.verdict.rawValue : row.judgement.words
             return [
-                row.what, row.isRatio ? "\(row.metric.title), ratio" : row.metric.title, value(row.old, row.oldCount), value(row.new, row.newCount),
+                row.subject, row.workload, row.isRatio ? "\(row.metric.title), ratio" : row.metric.title, value(row.old, row.oldCount), value(row.new, row.newCount),
                 row.estimate.value.map { ComparisonView.ratio($0.ratio) } ?? "-", interval, row.isRegression ? "REGRESSION, \(told)" : told,
             ]
         }
     }
 
-    /// Why what cannot be told cannot, those with the same words together.
+    /// Why what cannot be told cannot. Those with the same reason share a line, which leaves out how many repeats each would take.
     var reasons: [String] {
-        var reasons: [(words: String, rows: [String])] = []
+        var reasons: [(reason: Substring, rows: [DiffReport.Row])] = []
         for row in report.rows where row.judgement.verdict == .cannotTell {
-            let name = "\(row.what), \(row.metric.title)"
-            if let index = reasons.firstIndex(where: { $0.words == row.judgement.words }) {
-                reasons[index].rows.append(name)
+            let reason = row.judgement.words.prefix { $0 != ";" }
+            if let index = reasons.firstIndex(where: { $0.reason == reason }) {
+                reasons[index].rows.append(row)
             } else {
-                reasons.append((row.judgement.words, [name]))
+                reasons.append((reason, [row]))
             }
         }
-        return reasons.map { $0.rows.count == 1 ? "\($0.rows[0]): \($0.words)" : "\($0.rows.count) rows: \($0.words)" }
+        return reasons.map { reason, rows in
+            if rows.count == 1 { return "\(rows[0].subject), \(rows[0].workload), \(rows[0].metric.title): \(rows[0].judgement.words)" }
+            let isShortened = rows.contains { $0.judgement.words.count > reason.count }
+            return "\(rows.count) rows: \(reason)\(isShortened ? "; how many repeats each would take is in --format json" : "")"
+        }
     }
 
     var lists: [(title: String, entries: [String])] {
@@ -64,7 +68,7 @@ private struct DiffView {
                 + "is below \(decimal(1 - report.rule.level)) (the exact test of Mann and Whitney) and the difference is above \(percent(report.rule.margin)). "
                 + "cannot tell: anything else; it does not mean equal.",
             "Of \(Units.format(count: report.rows.count)) verdicts about \(Units.significant(Double(report.rows.count) * (1 - report.rule.level))) are wrong by chance "
-                + "alone. And old and new runs were made at different times: what the machine did in between is in these ratios. `streamgauge compare` measures both side by side.",
+                + "alone. And old and new runs were made at different times: what the machine did in between is in these ratios. streamgauge compare measures both side by side.",
         ]
     }
 }
@@ -76,9 +80,9 @@ extension DiffReport {
         var lines = "\(old) -> \(new)".wrapped(to: width) + view.conclusion.wrapped(to: width)
         if !rows.isEmpty {
             var table = TextTable([
-                TextTable.Column("", .left), TextTable.Column("metric", .left, importance: 2), TextTable.Column("old", importance: 1),
-                TextTable.Column("new", importance: 1), TextTable.Column("new / old"), TextTable.Column("interval", importance: 3),
-                TextTable.Column("verdict", .left),
+                TextTable.Column("subject", .left), TextTable.Column("workload", .left), TextTable.Column("metric", .left),
+                TextTable.Column("old", importance: 1), TextTable.Column("new", importance: 1), TextTable.Column("new / old"),
+                TextTable.Column("interval", importance: 2), TextTable.Column("verdict", .left),
             ])
             for row in view.cells { table.add(row) }
             lines += [""] + table.lines(width: width)
@@ -95,7 +99,7 @@ extension DiffReport {
     public var markdown: String {
         let view = DiffView(report: self)
         var lines = ["# \(Markdown.escaped(old)) to \(Markdown.escaped(new))", "", "**\(Markdown.escaped(view.conclusion))**"]
-        if !rows.isEmpty { lines += [""] + Markdown.table(DiffView.columns, view.cells, textColumns: [0, 1, 6]) }
+        if !rows.isEmpty { lines += [""] + Markdown.table(DiffView.columns, view.cells, textColumns: [0, 1, 2, 7]) }
         if !view.reasons.isEmpty { lines += [""] + view.reasons.map { "* " + Markdown.escaped($0) } }
         for (title, entries) in view.lists { lines += ["", title + ":", ""] + entries.map { "* " + Markdown.escaped($0) } }
         if hasRatios { lines += [""] + view.legend.flatMap { [Markdown.escaped($0), ""] }.dropLast() }

@@ -30,7 +30,15 @@ struct Differing {
         var records: [RunRecord]
 
         var repeats: [RunFigures] { records.flatMap(\.repeats) }
-        var name: String { Shape.describe(setup) }
+        /// As short as it tells what was asked for.
+        var workload: String {
+            let rates = [
+                setup.depth > 1 ? "depth \(setup.depth)" : nil,
+                setup.readRateBytesPerSecond.value.map { "read at \(Units.format(bytesPerSecond: $0))" },
+                setup.ratePerSecond.value.map { "\(Units.format(perSecond: $0)) open loop" },
+            ]
+            return ([Shape.short(setup)] + rates.compactMap { $0 }).joined(separator: ", ")
+        }
     }
 
     mutating func compare(runs old: [RunRecord], with new: [RunRecord]) {
@@ -75,7 +83,7 @@ struct Differing {
     private mutating func compare(_ old: RunGroup, _ new: RunGroup) {
         for metric in selected(headlines: [old.setup.headlineMetric.rawValue], ComparisonMetric.all) {
             add(
-                old.name, metric, isRatio: false, old.repeats.map { metric.value(in: $0) }, new.repeats.map { metric.value(in: $0) })
+                old.setup.subject, old.workload, metric, isRatio: false, old.repeats.map { metric.value(in: $0) }, new.repeats.map { metric.value(in: $0) })
         }
         if let before = old.repeats.first, let after = new.repeats.first {
             for difference in EnvironmentDifference.between(before.options, after.options) where !optionDifferences.contains(difference) {
@@ -88,13 +96,15 @@ struct Differing {
 
     /// One candidate's ratios to its baseline in a workload and metric.
     private struct Candidate {
-        let name: String
+        let subject: String
         let workload: ComparisonRecord.Workload
         let metric: ComparisonRecord.Metric
         let ratios: [Measured<Double>]
 
+        var name: String { "\(subject), \(workload.label)" }
+
         func isPartner(of other: Candidate) -> Bool {
-            name == other.name && workload.parameters == other.workload.parameters && metric.metric == other.metric.metric
+            subject == other.subject && workload.label == other.workload.label && workload.parameters == other.workload.parameters && metric.metric == other.metric.metric
         }
     }
 
@@ -111,7 +121,7 @@ struct Differing {
         onlyNew += names(after, without: before)
         for candidate in before {
             guard let partner = after.first(where: { $0.isPartner(of: candidate) }) else { continue }
-            add(candidate.name, candidate.metric.metric, isRatio: true, candidate.ratios, partner.ratios)
+            add(candidate.subject, candidate.workload.label, candidate.metric.metric, isRatio: true, candidate.ratios, partner.ratios)
         }
     }
 
@@ -122,7 +132,7 @@ struct Differing {
             return workload.metrics.filter { names.contains($0.metric) }.flatMap { metric in
                 record.subjects.candidates.map { subject in
                     Candidate(
-                        name: "\(subject) beside \(record.subjects.baseline), \(workload.label)", workload: workload, metric: metric,
+                        subject: "\(subject) beside \(record.subjects.baseline)", workload: workload, metric: metric,
                         ratios: ratios(metric, subject, record.subjects.baseline))
                 }
             }
@@ -151,7 +161,8 @@ struct Differing {
     }
 
     private mutating func add(
-        _ what: String, _ metric: ComparisonMetric, isRatio: Bool, _ old: [Measured<Double>], _ new: [Measured<Double>]
+        _ subject: String, _ workload: String, _ metric: ComparisonMetric, isRatio: Bool, _ old: [Measured<Double>],
+        _ new: [Measured<Double>]
     ) {
         let (before, after) = (old.compactMap(\.value), new.compactMap(\.value))
         // What neither has is told only to who asked for it.
@@ -163,7 +174,7 @@ struct Differing {
         }
         rows.append(
             DiffReport.Row(
-                what: what, metric: metric, isRatio: isRatio, old: spread(before, old), oldCount: before.count, new: spread(after, new),
+                subject: subject, workload: workload, metric: metric, isRatio: isRatio, old: spread(before, old), oldCount: before.count, new: spread(after, new),
                 newCount: after.count, estimate: estimate, judgement: judgement, isRegression: isRegression(estimate, judgement, metric.better)))
     }
 

@@ -23,6 +23,15 @@ public struct RatioInterval: Codable, Sendable, Equatable {
 
 /// What the rounds say about the ratio of a subject to its baseline.
 public struct RatioEstimate: Codable, Sendable, Equatable {
+    /// How the values of the two sides belong together.
+    public enum Sampling: String, Codable, Sendable {
+        /// Both in every round.
+        case rounds
+        /// Each by itself.
+        case repeats
+    }
+
+    public let sampling: Sampling
     public let ratio: Double
     public let interval: Measured<RatioInterval>
     /// How probable data as one-sided as these would be if the true ratio were 1: Wilcoxon's signed-rank test for pairs, Mann and Whitney's for samples
@@ -32,11 +41,11 @@ public struct RatioEstimate: Codable, Sendable, Equatable {
     public let count: Int
     /// Rounds whose ratio lies far from the others'. They count like all others.
     public let outlierRounds: [Int]
-    /// Estimated standard deviation of the logarithm of one pair's ratio, unmoved by outliers: 0.03 is about 3 %.
+    /// Estimated standard deviation of the logarithm of one round's ratio, or of one repeat, unmoved by outliers: 0.03 is about 3 %.
     public let scatter: Measured<Double>
 
     enum CodingKeys: String, CodingKey {
-        case ratio, interval
+        case sampling, ratio, interval
         case probability = "p"
         case count
         case outlierRounds = "outlier_rounds"
@@ -52,7 +61,7 @@ public struct RatioEstimate: Codable, Sendable, Equatable {
         let needed = Bootstrap.valuesNeeded(level: level)
         return .value(
             RatioEstimate(
-                ratio: exp(HodgesLehmann(logs).estimate),
+                sampling: .rounds, ratio: exp(HodgesLehmann(logs).estimate),
                 interval: Measured(
                     bootstrap.interval(of: logs, level: level).map(RatioInterval.init(logs:)),
                     else: "\(rounds(logs.count)) cannot give an interval at \(percent(level)): \(needed) are needed"),
@@ -76,10 +85,10 @@ public struct RatioEstimate: Codable, Sendable, Equatable {
         let count = min(old.count, new.count)
         return .value(
             RatioEstimate(
-                ratio: exp(middleAfter - middleBefore),
+                sampling: .repeats, ratio: exp(middleAfter - middleBefore),
                 interval: Measured(
                     bootstrap.interval(old: before, new: after, level: level).map(RatioInterval.init(logs:)),
-                    else: "\(old.count) old and \(new.count) new repeats cannot give an interval at \(percent(level)): "
+                    else: "of \(old.count) old and \(new.count) new repeats there is no interval at \(percent(level)): "
                         + "\(repeatsNeeded(level: level)) of each are needed"),
                 probability: MannWhitney.probability(before, after), count: count, outlierRounds: [],
                 scatter: Measured(count > 1 ? Outliers.scale(of: deviations) ?? 0 : nil, else: "one repeat does not scatter")))
@@ -89,7 +98,7 @@ public struct RatioEstimate: Codable, Sendable, Equatable {
 
     private static func same(count: Int) -> RatioEstimate {
         RatioEstimate(
-            ratio: 1, interval: .value(RatioInterval(low: 1, high: 1)), probability: 1, count: count, outlierRounds: [], scatter: 0)
+            sampling: .repeats, ratio: 1, interval: .value(RatioInterval(low: 1, high: 1)), probability: 1, count: count, outlierRounds: [], scatter: 0)
     }
 
     private static func rounds(_ count: Int) -> String { count == 1 ? "1 round" : "\(count) rounds" }

@@ -29,7 +29,7 @@ public struct Judgement: Codable, Sendable, Equatable {
 ///    identical things is not quite 1 on a machine where the place in a round matters, and with enough rounds any such bias becomes significant. The A/A
 ///    runs have the same bias, and as many rounds, so a difference that they cannot exclude is not told. This also makes the rule strict: by
 ///    themselves the first two would call one in a hundred comparisons of identical builds different (level 0.99), that is one in five who make 20 of
-///    them. The third is a threshold that is independent of them, and higher: with it fewer than one in two hundred are.
+///    them. The third is a threshold that is independent of them, and higher: with it one in some two thousand is (`VerdictTests`).
 ///    Without A/A runs the margin stands in its place: differences that nobody cares about are not told.
 ///
 /// *Equal* needs the whole interval inside the margin: that no difference was found is no evidence that there is none.
@@ -94,23 +94,32 @@ public struct VerdictRule: Codable, Sendable, Equatable {
 
     // MARK: What it would take
 
-    /// How many rounds find a true difference of `difference` nine times in ten, when one pair scatters by `scatter` (both as logarithms).
+    /// How many rounds find a true difference of `difference` nine times in ten, when one round's ratio scatters by `scatter` (both as logarithms).
     public func roundsNeeded(toFind difference: Double, scatter: Double) -> Int {
-        let quantiles = Distributions.normalQuantile((1 + level) / 2) * Self.strictness + Distributions.normalQuantile(0.9)
-        let rounds = (quantiles * scatter / difference) * (quantiles * scatter / difference) / Self.efficiency
-        return max(Bootstrap.valuesNeeded(level: level), Int(min(rounds.rounded(.up), 1e9)))
+        // The noise floor is a higher threshold than the interval: its ratio is of two single runs, and its own estimate adds to it.
+        let quantiles = Distributions.normalQuantile((1 + level) / 2) * 1.25 + Distributions.normalQuantile(0.9)
+        let size = quantiles * scatter / difference
+        // The estimate is a little less efficient than the mean that the formula is for.
+        return max(Bootstrap.valuesNeeded(level: level), Int(min((size * size / 0.955).rounded(.up), 1e9)))
     }
 
-    /// Of the Hodges-Lehmann estimate beside the mean, for normal noise.
-    private static let efficiency = 0.955
-    /// The noise floor is a higher threshold than the interval: its ratio is of two single runs, and its own estimate adds to it.
-    private static let strictness = 1.25
+    /// The same for repeats of each side without pairs: both scatter, and medians do so by pi/2 more than means.
+    public func repeatsNeeded(toFind difference: Double, scatter: Double) -> Int {
+        let quantiles = Distributions.normalQuantile((1 + level) / 2) + Distributions.normalQuantile(0.9)
+        let size = quantiles * scatter / difference
+        return max(RatioEstimate.repeatsNeeded(level: level), Int(min((size * size * .pi).rounded(.up), 1e9)))
+    }
 
     private func effort(_ estimate: RatioEstimate) -> String {
         guard let scatter = estimate.scatter.value, scatter > 0 else { return "" }
-        let sizes = [0.02, 0.05].map { size in
-            "\(percent(size)) about \(Units.format(count: roundsNeeded(toFind: log(1 + size), scatter: scatter)))"
+        let counts = [0.02, 0.05].map { size in
+            let count = switch estimate.sampling {
+            case .rounds: roundsNeeded(toFind: log(1 + size), scatter: scatter)
+            case .repeats: repeatsNeeded(toFind: log(1 + size), scatter: scatter)
+            }
+            return Units.format(count: count)
         }
-        return "; to find a difference of \(sizes[0]) rounds are needed, for \(sizes[1])"
+        let noun = estimate.sampling == .rounds ? "rounds" : "repeats of each"
+        return "; to find a difference of 2 % about \(counts[0]) \(noun) are needed, for 5 % about \(counts[1])"
     }
 }
