@@ -67,7 +67,7 @@ private struct DiffView {
             "old, new: the median, and of how many values; interval: where the true ratio of the medians lies, at a level of \(level). better, worse: the interval excludes 1, p "
                 + "is below \(decimal(1 - report.rule.level)) (the exact test of Mann and Whitney) and the difference is above \(percent(report.rule.margin)). "
                 + "cannot tell: anything else; it does not mean equal.",
-            "Of \(Units.format(count: report.rows.count)) verdicts about \(Units.significant(Double(report.rows.count) * (1 - report.rule.level))) are wrong by chance "
+            "Of \(Units.format(count: report.rows.count)) verdicts about \(Units.fixed(Double(report.rows.count) * (1 - report.rule.level), places: 2)) are wrong by chance "
                 + "alone. And old and new runs were made at different times: what the machine did in between is in these ratios. streamgauge compare measures both side by side.",
         ]
     }
