@@ -101,7 +101,7 @@ import Testing
         }
         var workload = ComparisonWorkload(label: "x", parameters: [:], headlines: ["goodput_bytes_per_second"])
         let names = ["goodput_bytes_per_second", "latency_p99_ns", "cpu_seconds_per_gib_client"]
-        for values in [Double.nan, .infinity, -1, 0, 5] {
+        for values in [Double.nan, .infinity, -1, 0, .leastNonzeroMagnitude] {
             workload.addRound([RoundRun("a"): Dictionary(uniqueKeysWithValues: names.map { ($0, .value(values)) }), RoundRun("b"): [:]])
             workload.addRound([RoundRun("b"): Dictionary(uniqueKeysWithValues: names.map { ($0, .value(values)) })])
             workload.addRound([RoundRun("a"): [names[0]: .value(values)], RoundRun("b"): [names[0]: .unavailable("INVALID: a reason")]])
@@ -116,6 +116,21 @@ import Testing
         #expect(goodput.values[0].byRound[0] == .unavailable("the run gave nan"))
         #expect(try JSONDecoder().decode(ComparisonRecord.self, from: Data(record.encodedJSON())) == record)
         #expect(!ComparisonText.text(record).isEmpty)
+    }
+
+    /// Whatever was measured can be written down.
+    @Test func extremesAreWrittenDown() throws {
+        var workload = ComparisonWorkload(label: "x", parameters: [:], headlines: ["goodput_bytes_per_second"])
+        for value in [1e-300, 1e300, 5, 1e150, 1e-150, 1, 2, 3, 4, 1e160] as [Double] {
+            func values(_ value: Double) -> [String: Measured<Double>] { ["goodput_bytes_per_second": .value(value)] }
+            workload.addRound([RoundRun("a"): values(value), RoundRun("a", run: 2): values(1 / value), RoundRun("b"): values(value * value)])
+        }
+        let record = ComparisonRecord(
+            command: "", seed: 1, rule: VerdictRule(), stopping: .unavailable("given"), subjects: ComparisonSubjects(baseline: "a", candidates: ["b"]),
+            order: [], workloads: [workload], environment: Samples.environment, resamples: 100)
+        #expect(try JSONDecoder().decode(ComparisonRecord.self, from: Data(record.encodedJSON())) == record)
+        #expect(!ComparisonText.text(record).isEmpty && !ComparisonMarkdown.text(record).isEmpty)
+        #expect(record.workloads[0].metrics[0].ratios[0].unpaired.contains { $0.reason == "the two are too far apart for a ratio" })
     }
 
     @Test func withoutSecondRunsTheMarginStandsForTheNoise() throws {

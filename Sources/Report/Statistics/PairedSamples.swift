@@ -77,8 +77,15 @@ public struct PairedSamples: Sendable, Equatable {
         case (.value(0), .value): .unavailable("the baseline has 0")
         case (.value, .value(0)): .unavailable("the subject has 0")
         // The difference of logarithms exists where the quotient would be too large or too small for a number.
-        case (.value(let baseline), .value(let candidate)): .value(log(candidate) - log(baseline))
+        case (.value(let baseline), .value(let candidate)): checked(logRatio: log(candidate) - log(baseline))
         case (.unavailable(let reason), _), (_, .unavailable(let reason)): .unavailable(reason)
         }
+    }
+
+    /// About 10^173 times as much: the square of what is within is a finite number still, so everything that is computed from it can be written down.
+    static let logRatioMax = 400.0
+
+    private static func checked(logRatio: Double) -> Measured<Double> {
+        abs(logRatio) <= logRatioMax ? .value(logRatio) : .unavailable("the two are too far apart for a ratio")
     }
 }

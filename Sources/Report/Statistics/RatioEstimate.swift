@@ -80,7 +80,9 @@ public struct RatioEstimate: Codable, Sendable, Equatable {
         if (old + new).allSatisfy({ $0 == 0 }) { return .value(same(count: min(old.count, new.count))) }
         if (old + new).contains(0) { return .unavailable("a value is 0, so there is no ratio") }
         let (before, after) = (old.map { log($0) }, new.map { log($0) })
-        guard let middleBefore = Statistics.median(before), let middleAfter = Statistics.median(after) else { return .unavailable("there are no values") }
+        guard let middleBefore = Statistics.median(before), let middleAfter = Statistics.median(after), let least = (before + after).min(),
+            let most = (before + after).max(), most - least <= PairedSamples.logRatioMax
+        else { return .unavailable("the values are too far apart for a ratio") }
         let deviations = before.map { $0 - middleBefore } + after.map { $0 - middleAfter }
         let count = min(old.count, new.count)
         return .value(
