@@ -93,7 +93,8 @@ final class Contest {
     private let ticker = Ticker()
     private let drivers: [String: (driver: Driver, about: DriverContract.About)]
 
-    private(set) var order: [[RoundRun]] = []
+    /// Names of subjects as they ran, for each round; the baseline is in it twice.
+    private(set) var order: [[String]] = []
     private(set) var workloads: [ComparisonWorkload]
     /// Every repeat as it was, by cell and subject.
     private(set) var figures: [[Subject: [RunFigures]]]
@@ -165,7 +166,7 @@ final class Contest {
     /// Rounds until every headline is precise enough, the rounds are spent, or somebody interrupts.
     func play() async {
         var random = SplitMix64(seed: seed)
-        let runs = [RoundRun(comparison.baseline), RoundRun(comparison.baseline, run: 2)] + comparison.candidates.map { RoundRun($0) }
+        let runs = [comparison.baseline, comparison.baseline] + comparison.candidates
         defer { ticker.finish() }
         while !interruption.isWanted {
             let order = runs.shuffled(using: &random)
@@ -187,11 +188,12 @@ final class Contest {
         return rule.decide(after: order.count, workloads.flatMap { $0.headlineEstimates(comparison, level: verdicts.level, bootstrap: bootstrap) })
     }
 
-    private func play(_ number: Int, _ order: [RoundRun]) async -> [RoundRun: [String: Measured<Double>]] {
+    private func play(_ number: Int, _ order: [String]) async -> [RoundRun: [String: Measured<Double>]] {
         let cell = cells[number]
         var values: [RoundRun: [String: Measured<Double>]] = [:]
-        for run in order where !interruption.isWanted {
-            guard let subject = subjects.first(where: { $0.description == run.subject }) else { continue }
+        for name in order where !interruption.isWanted {
+            guard let subject = subjects.first(where: { $0.description == name }) else { continue }
+            let run = RoundRun(name, run: values[RoundRun(name)] == nil ? 1 : 2)
             if let refusal = refusals[number][subject] {
                 values[run] = Dictionary(uniqueKeysWithValues: ComparisonMetric.all.map { ($0.name, .unavailable(refusal)) })
                 continue
