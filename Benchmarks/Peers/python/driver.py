@@ -56,9 +56,10 @@ def about():
         {
             "contract": 1,
             "name": "python",
-            "version": f"py-libp2p {version('libp2p')} (yamux: at most 256 streams on a connection), trio {version('trio')}, "
+            "version": f"py-libp2p {version('libp2p')}, trio {version('trio')}, "
             f"Python {platform.python_version()}",
             "stacks": STACKS,
+            "streams_max": {"tcp+yamux": 256},
             "workloads": WORKLOADS,
             # What all stacks can do; see above.
             "directions": ["up", "down"],

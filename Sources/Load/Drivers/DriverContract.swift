@@ -27,10 +27,13 @@ public enum DriverContract {
         public var directions: [String]
         /// `read/write` when its sockets are read and written by read(2) and write(2) and their vector forms, whose calls the kernel counts.
         public var socketCalls: String?
+        /// By stack: how many streams its client can open on a connection, where that is fewer than one would ask for.
+        public var streamsMax: [String: Int]?
 
         enum CodingKeys: String, CodingKey {
             case contract, name, version, stacks, workloads, directions
             case socketCalls = "socket_calls"
+            case streamsMax = "streams_max"
         }
     }
 
