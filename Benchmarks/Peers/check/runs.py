@@ -36,7 +36,8 @@ class Bench:
 
     def server(self, run):
         server = self.process("server", arguments(run))
-        ready = shapes.exact(server.hear("the ready line"), {"ready": lambda it: it is True, "port": lambda it: it in range(1, 65536)}, "the server's ready line")
+        tests = {"ready": lambda it: it is True, "port": lambda it: it in range(1, 65536)}
+        ready = shapes.exact(server.hear("the ready line"), tests, "the server's ready line")
         return server, ready["port"]
 
     def client(self, run, port):
