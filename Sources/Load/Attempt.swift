@@ -95,7 +95,7 @@ struct Attempt: Sendable {
     private func connect() async throws {
         let perConnection = stack.hasMuxer ? 1 : scenario.streams
         let dialler = Dialler(
-            address: address, token: token, streamsPerConnection: perConnection, connections: scenario.connections,
+            address: address, token: token, streams: 0..<perConnection, connections: scenario.connections,
             responder: generator.memoryResponder)
         let failure = await dialler.dialAll(local)
         if let failure { throw failure }

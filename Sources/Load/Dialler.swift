@@ -11,8 +11,8 @@ struct Dialler: Sendable {
 
     let address: SocketAddress
     let token: UInt64
-    /// Connections for each of the run's: without a muxer a stream is a connection.
-    let streamsPerConnection: Int
+    /// Connections for each of the run's: without a muxer a stream is a connection, and these are the streams' numbers.
+    let streams: Range<Int>
     let connections: Int
     let responder: Responder?
 
@@ -61,11 +61,11 @@ private final class LoopDials {
             }
             return done(nil)
         }
-        var left = connections.count * dialler.streamsPerConnection
+        var left = connections.count * dialler.streams.count
         var firstFailure: RunError?
         guard left > 0 else { return done(nil) }
         for connection in connections {
-            for stream in 0..<dialler.streamsPerConnection {
+            for stream in dialler.streams {
                 begin(Job(connection: connection, stream: UInt64(stream)) { failure in
                     firstFailure = firstFailure ?? failure
                     left -= 1
@@ -107,8 +107,9 @@ private final class LoopDials {
     }
 
     private func end(_ job: Job, _ failure: RunError?) {
-        job.done(failure)
+        // Whoever hears that all is done may let go of the shard at once.
         shard.dialEnded()
+        job.done(failure)
     }
 
     private func failure(_ job: Job, _ reason: String) -> RunError {

@@ -136,6 +136,8 @@ def plan(about, chosen, quick):
     for stack in chosen:
         directed = [(workload, direction) for workload in about["workloads"] for direction in about["directions"]]
         kept = [(w, d) for w, d in directed if w in ("bulk", "mixed") or d == about["directions"][0]]
+        # Without a multiplexer no streams come and go.
+        kept = [(w, d) for w, d in kept if w != "churn" or "+" in stack]
         if quick:
             kept = [(w, d) for w, d in kept if w in ("bulk", "request") and d == about["directions"][0]]
         for workload, direction in kept:

@@ -12,13 +12,16 @@ import (
 const prefaceSize = 32
 
 // preface is what every connection begins with, ahead of the multiplexer's first frame.
-type preface struct{ connection, firstStream uint32 }
+type preface struct {
+	connection  uint32
+	firstStream uint64
+}
 
 func (p preface) write(socket *net.TCPConn) error {
 	var bytes [prefaceSize]byte
 	copy(bytes[:], "strmgage\x02\x01")
 	binary.BigEndian.PutUint32(bytes[12:], p.connection)
-	binary.BigEndian.PutUint32(bytes[16:], p.firstStream)
+	binary.BigEndian.PutUint64(bytes[16:], p.firstStream)
 	_, err := socket.Write(bytes[:])
 	return err
 }
@@ -28,10 +31,10 @@ func readPreface(socket *net.TCPConn) (preface, error) {
 	if _, err := io.ReadFull(socket, bytes[:]); err != nil {
 		return preface{}, err
 	}
-	p := preface{binary.BigEndian.Uint32(bytes[12:]), binary.BigEndian.Uint32(bytes[16:])}
+	p := preface{binary.BigEndian.Uint32(bytes[12:]), binary.BigEndian.Uint64(bytes[16:])}
 	expected := bytes
 	copy(expected[:], "strmgage\x02\x01\x00\x00")
-	for at := 20; at < prefaceSize; at++ {
+	for at := 24; at < prefaceSize; at++ {
 		expected[at] = 0
 	}
 	switch {
@@ -39,7 +42,7 @@ func readPreface(socket *net.TCPConn) (preface, error) {
 		return p, fmt.Errorf("the first 32 bytes are not the contract's: %x", bytes)
 	case p.connection >= uint32(run.connections):
 		return p, fmt.Errorf("connection number %d of %d", p.connection, run.connections)
-	case run.stack == stackTCP && p.firstStream >= uint32(run.streams) && run.workload != workloadChurn:
+	case run.stack == stackTCP && p.firstStream >= uint64(run.streams) && run.workload != workloadChurn:
 		return p, fmt.Errorf("stream number %d of %d", p.firstStream, run.streams)
 	case run.stack != stackTCP && p.firstStream != 0:
 		return p, fmt.Errorf("first stream %d on a connection with a multiplexer", p.firstStream)
@@ -75,7 +78,7 @@ func (l *link) open(slot uint32) (io.ReadWriteCloser, uint32, error) {
 	}
 	atomic.AddInt64(&l.sockets, 1)
 	total.addStream()
-	err = (preface{l.number, slot}).write(socket)
+	err = (preface{l.number, uint64(slot)}).write(socket)
 	if err == nil {
 		err = limitSendBuffer(socket)
 	}

@@ -76,7 +76,7 @@ func (s *server) serve(socket *net.TCPConn) {
 		if run.workload == workloadIdle {
 			l.keepIdle(socket)
 		} else {
-			s.converse(&conversation{link: l, stream: socket, number: p.firstStream})
+			s.converse(&conversation{link: l, stream: socket, number: uint32(p.firstStream)})
 		}
 		return
 	}

@@ -40,6 +40,9 @@ public struct DriverRun: Sendable {
             try require("workload", options.workload.rawValue, about.workloads)
             try require("direction", options.direction, about.directions)
         }
+        if options.workload == .churn, !subject.stack.contains("+") {
+            throw .notOffered(driver: ends.client.driver.name, what: "streams that come and go over '\(subject.stack)'", offered: ["stacks with a multiplexer"])
+        }
         if let most = ends.client.about.streamsMax?[subject.stack], options.streams > most {
             throw .notOffered(driver: ends.client.driver.name, what: "\(options.streams) streams on a connection", offered: ["at most \(most) over \(subject.stack)"])
         }

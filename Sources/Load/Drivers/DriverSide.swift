@@ -17,6 +17,8 @@ public final class DriverSide: Sendable {
     private let scenario: Scenario
     private let responder: Responder?
     private let limits = RunLimits()
+    /// Client: where the server is, and what is spoken with it.
+    private let dialsTo: (address: SocketAddress, stack: ProtocolStack)?
     /// The line that says that this end is ready.
     public let ready: [UInt8]
     /// Peers that were turned away, as sentences.
@@ -29,7 +31,11 @@ public final class DriverSide: Sendable {
         }
     }
 
-    private init(_ run: SideRun, _ scenario: Scenario, _ responder: Responder?, _ strangers: Strangers, _ ready: DriverContract.Ready) throws {
+    private init(
+        _ run: SideRun, _ scenario: Scenario, _ responder: Responder?, _ strangers: Strangers, _ ready: DriverContract.Ready,
+        dialsTo: (address: SocketAddress, stack: ProtocolStack)? = nil
+    ) throws {
+        self.dialsTo = dialsTo
         self.run = run
         self.scenario = scenario
         self.responder = responder
@@ -54,13 +60,21 @@ public final class DriverSide: Sendable {
     public static func client(_ options: DriverOptions, loops: [EventLoop], port: UInt16) async throws -> DriverSide {
         let (scenario, stack, run) = try await prepare(.client, options, loops)
         await run.onEach { $0.holdsConnections = true }
-        let dialler = Dialler(
-            address: try SocketAddress(ofRun: try Multiaddr("/ip4/127.0.0.1/tcp/\(port)")), token: token,
-            streamsPerConnection: stack.hasMuxer ? 1 : scenario.streams, connections: scenario.connections, responder: nil)
-        if let failure = await dialler.dialAll(run) { throw failure }
-        let side = try DriverSide(run, scenario, nil, Strangers(), DriverContract.Ready())
-        try await side.awaitStreams()
+        let side = try DriverSide(run, scenario, nil, Strangers(), DriverContract.Ready(), dialsTo: (try SocketAddress(ofRun: try Multiaddr("/ip4/127.0.0.1/tcp/\(port)")), stack))
+        // Without a multiplexer the second part of silent streams are connections that come later.
+        let first = options.workload == .idle ? max(1, scenario.streams / 10) : scenario.streams
+        try await side.dial(stack.hasMuxer ? 0..<1 : 0..<first)
         return side
+    }
+
+    private func dial(_ streams: Range<Int>) async throws {
+        guard let (address, _) = dialsTo, !streams.isEmpty else { return }
+        let dialler = Dialler(address: address, token: Self.token, streams: streams, connections: scenario.connections, responder: nil)
+        if let failure = await dialler.dialAll(run) {
+            await run.onEach { $0.abandon() }
+            throw failure
+        }
+        try await awaitStreams()
     }
 
     private static func prepare(_ side: Side, _ options: DriverOptions, _ loops: [EventLoop]) async throws -> (Scenario, ProtocolStack, SideRun) {
@@ -104,6 +118,7 @@ public final class DriverSide: Sendable {
         case .streams: return try Self.line(DriverContract.Streams(streams: await run.state().streams))
         case .open:
             await run.onEach { $0.openRemainingStreams() }
+            if let stack = dialsTo?.stack, !stack.hasMuxer { try await dial(max(1, scenario.streams / 10)..<scenario.streams) }
             try await awaitStreams()
         case .settle:
             HeapUsage.returnUnusedMemory()
