@@ -12,9 +12,9 @@ struct DiffCommand: ParsableCommand {
             files. Runs are matched by what was asked for; the commit may differ, which is the point. With one repeat of each there is only a ratio; to tell \
             better from worse at 99 % takes five (run --repeat 5).
 
-              streamgauge diff old.json new.json                      the metric that each workload is made for
+              streamgauge diff old.json new.json
               streamgauge diff old.json new.json --metric all
-              streamgauge diff old.json new.json --metric latency_p99_ns --metric cpu_seconds_per_gib_client
+              streamgauge diff old.json new.json --metric latency_p99_ns
               streamgauge diff results/ new/ --threshold 10% --format markdown
 
             Metrics: \(ComparisonMetric.all.map(\.name).joined(separator: ", ")).
@@ -31,7 +31,10 @@ struct DiffCommand: ParsableCommand {
     @Option(help: "Worse by more than this is a regression: 5%, 0.05.")
     var threshold = "5%"
 
-    @Option(help: "What to compare: headline, all, or the name of a metric; may be given several times. (default: headline)")
+    @Option(help: """
+        What to compare: headline (the metric that a workload is made for), all, or the name of a metric, which may be given several times. \
+        (default: headline)
+        """)
     var metric: [String] = []
 
     @Option(help: "What to print: text, json or markdown.")
@@ -110,7 +113,8 @@ struct DiffCommand: ParsableCommand {
         }
         let fraction = text.hasSuffix("%") ? number / 100 : number
         guard fraction > 0, fraction < 1 else {
-            throw ValidationError("\(option) is \(text); allowed is above 0 % and below 100 %\(text.hasSuffix("%") ? "" : ", and \(digits) % is written \(digits)%")")
+            let hint = text.hasSuffix("%") ? "" : ", and \(digits) % is written \(digits)%"
+            throw ValidationError("\(option) is \(text); allowed is above 0 % and below 100 %\(hint)")
         }
         return fraction
     }

@@ -64,7 +64,8 @@ import Testing
     @Test func terminalShowsVerdictNoiseAndHowToRead() {
         let text = ComparisonText.text(Self.record(factors: ["slower": 0.9, "raw": 1.2]), width: 110)
         for words in [
-            "raw, slower beside tcp+yamux, 20 rounds", "goodput (more is better)", "worse: ", "better: ", "baseline", "The machine's noise, goodput: two runs of the same thing differ by",
+            "raw, slower beside tcp+yamux, 20 rounds", "goodput (more is better)", "worse: ", "better: ", "baseline",
+            "The machine's noise, goodput: two runs of the same thing differ by",
             "not available: latency p50", "cannot tell: anything else; it does not mean equal", "the subject has 0",
         ] {
             #expect(text.split(separator: "\n").joined(separator: " ").replacing("  ", with: " ").contains(words.replacing("  ", with: " ")), "\(words) in\n\(text)")

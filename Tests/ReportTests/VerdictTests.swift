@@ -80,27 +80,28 @@ import Testing
 
     /// Stopping by width looks after every round and still calls identical builds different no more often.
     @Test func stoppingByWidthDoesNotMakeDifferences() {
-        let bootstrap = Bootstrap(resamples: 500, seed: 7)
+        let looks = Bootstrap(resamples: 500, seed: 7)
         let stopping = StoppingRule(roundsMin: 12, roundsMax: 40, precision: 0.035)
         var random = SplitMix64(seed: 2028)
         var stoppedEarly = 0
         for trial in 0..<100 {
             var (baseline, again, candidate): ([Measured<Double>], [Measured<Double>], [Measured<Double>]) = ([], [], [])
             var decision = StoppingRule.Decision.goOn
-            var estimate: Measured<RatioEstimate> = .unmeasured
+            var pairs = PairedSamples(baseline: [], candidate: [], preference: .higher)
             while decision == .goOn {
                 for _ in 0..<4 {
                     baseline.append(.value(exp(0.03 * Noise.normal(&random))))
                     again.append(.value(exp(0.03 * Noise.normal(&random))))
                     candidate.append(.value(exp(0.03 * Noise.normal(&random))))
                 }
-                estimate = RatioEstimate.paired(
-                    PairedSamples(baseline: baseline, baselineAgain: again, candidate: candidate, preference: .higher), level: rule.level, bootstrap: bootstrap)
-                decision = stopping.decide(after: baseline.count, [estimate])
+                pairs = PairedSamples(baseline: baseline, baselineAgain: again, candidate: candidate, preference: .higher)
+                decision = stopping.decide(after: baseline.count, [RatioEstimate.paired(pairs, level: rule.level, bootstrap: looks)])
             }
             if baseline.count < 40 { stoppedEarly += 1 }
+            if WilcoxonSignedRank.probability(pairs.logRatios) >= 1 - rule.level { continue }
             let floor = NoiseFloor.measured(
                 PairedSamples(baseline: baseline, candidate: again, preference: .higher), level: rule.level, bootstrap: bootstrap)
+            let estimate = RatioEstimate.paired(pairs, level: rule.level, bootstrap: bootstrap)
             let verdict = rule.judge(estimate, preference: .higher, floor: floor.value).verdict
             #expect(verdict == .cannotTell || verdict == .equal, "trial \(trial), seed 2028")
         }
@@ -169,7 +170,10 @@ import Testing
         for seed in UInt64(1)...60 {
             var random = SplitMix64(seed: seed)
             let rounds = random.index(below: 14)
-            let special: [Measured<Double>] = [.value(0), .value(.nan), .value(.infinity), .value(-1), .value(1e308), .value(.leastNonzeroMagnitude), .unavailable("x")]
+            let special: [Measured<Double>] = [
+                .value(0), .value(.nan), .value(.infinity), .value(-1), .value(1e308), .value(.leastNonzeroMagnitude),
+                .unavailable("x"),
+            ]
             func values(_ factor: Double) -> [Measured<Double>] {
                 (0..<rounds).map { _ in
                     random.index(below: 10) == 0 ? special[random.index(below: special.count)] : .value(factor * exp(0.02 * Noise.normal(&random)))

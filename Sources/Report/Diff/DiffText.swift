@@ -62,13 +62,16 @@ private struct DiffView {
     }
 
     var legend: [String] {
-        let level = percent(report.rule.level)
+        let rule = report.rule
+        let wrong = Units.fixed(Double(report.rows.count) * (1 - rule.level), places: 2)
+        let count = report.rows.count == 1 ? "1 verdict" : "\(Units.format(count: report.rows.count)) verdicts"
         return [
-            "old, new: the median, and of how many values; interval: where the true ratio of the medians lies, at a level of \(level). better, worse: the interval excludes 1, p "
-                + "is below \(decimal(1 - report.rule.level)) (the exact test of Mann and Whitney) and the difference is above \(percent(report.rule.margin)). "
-                + "cannot tell: anything else; it does not mean equal.",
-            "Of \(Units.format(count: report.rows.count)) verdicts about \(Units.fixed(Double(report.rows.count) * (1 - report.rule.level), places: 2)) are wrong by chance "
-                + "alone. And old and new runs were made at different times: what the machine did in between is in these ratios. streamgauge compare measures both side by side.",
+            "old, new: the median, and of how many values; interval: where the true ratio of the medians lies, at a level of \(percent(rule.level)). "
+                + "better, worse: the interval excludes 1, p is below \(decimal(1 - rule.level)) (the exact test of Mann and Whitney) and the difference is "
+                + "above \(percent(rule.margin)). equal: the whole interval lies within \(percent(rule.margin)) of 1. cannot tell: anything else; it does "
+                + "not mean equal.",
+            "Of \(count) about \(wrong) are wrong by chance alone. And old and new runs were made at different times: what the machine did in between is in "
+                + "these ratios. streamgauge compare measures both side by side.",
         ]
     }
 }

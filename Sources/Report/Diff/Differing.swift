@@ -104,7 +104,8 @@ struct Differing {
         var name: String { "\(subject), \(workload.label)" }
 
         func isPartner(of other: Candidate) -> Bool {
-            subject == other.subject && workload.label == other.workload.label && workload.parameters == other.workload.parameters && metric.metric == other.metric.metric
+            subject == other.subject && workload.label == other.workload.label && workload.parameters == other.workload.parameters
+                && metric.metric == other.metric.metric
         }
     }
 

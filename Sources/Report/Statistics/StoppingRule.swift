@@ -4,8 +4,9 @@ public import Gauge
 ///
 /// Stopping when something becomes significant would be looking until chance gives the answer one hopes for: with a look after every round the one error in
 /// a hundred becomes one in ten or more. Stopping by the width of the interval does not do that, because the width says how much the rounds
-/// scatter and nothing about on which side of 1 they lie; for normal noise the two are independent. What remains is that a scatter which happens to come out small stops
-/// earlier, which makes intervals a little too narrow; `roundsMin` bounds it (Chow and Robbins, 1965: it vanishes as the precision grows).
+/// scatter and nothing about on which side of 1 they lie; for normal noise the two are independent. What remains is that a scatter which happens
+/// to come out small stops earlier, which makes intervals a little too narrow; `roundsMin` bounds it (Chow and Robbins, 1965: it vanishes as the
+/// precision grows).
 public struct StoppingRule: Codable, Sendable, Equatable {
     public let roundsMin: Int
     public let roundsMax: Int
