@@ -89,7 +89,8 @@ struct DiffCommand: ParsableCommand {
         get throws {
             let level = try fraction("--level", level)
             guard (0.5...0.9999).contains(level) else { throw ValidationError("--level is \(self.level); allowed is 0.5 to 0.9999") }
-            return VerdictRule(level: level)
+            // What is a regression has to be told.
+            return VerdictRule(level: level, margin: min(VerdictRule.marginDefault, try thresholdRatio))
         }
     }
 

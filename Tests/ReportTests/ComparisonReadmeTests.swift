@@ -3,18 +3,18 @@ import Gauge
 @testable import Report
 import Testing
 
-/// `results/README.md` and the comparison record must name the same keys.
+/// `results/README.md` and what is written of comparisons must name the same keys.
 @Suite struct ComparisonReadmeTests {
-    private static let section: String = {
+    private static let readme: String = {
         let path = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let text = (try? String(contentsOfFile: "/" + path + "/results/README.md", encoding: .utf8)) ?? ""
-        return text.firstRange(of: "\n# Comparison records").map { String(text[$0.upperBound...]) } ?? ""
+        return (try? String(contentsOfFile: "/" + path + "/results/README.md", encoding: .utf8)) ?? ""
     }()
 
-    /// The keys in the first column of the table, with `{a,b}` expanded.
-    private var described: Set<String> {
+    /// The keys in the first column of the tables below a heading, with `{a,b}` expanded.
+    private func described(_ heading: String) -> Set<String> {
         var keys: Set<String> = []
-        for line in Self.section.split(separator: "\n") where line.hasPrefix("| `") {
+        let lines = Self.readme.split(separator: "\n").drop { $0 != "# " + heading }.dropFirst().prefix { !$0.hasPrefix("# ") }
+        for line in lines where line.hasPrefix("| `") {
             let cell = line.dropFirst(2).prefix { $0 != "|" }
             for (index, part) in cell.split(separator: "`", omittingEmptySubsequences: false).enumerated() where index % 2 == 1 {
                 keys.formUnion(expanded(String(part)))
@@ -59,7 +59,7 @@ import Testing
     }
 
     /// A record in which nothing is absent that could be there, and rounds without a ratio too.
-    private func keys() throws -> Set<String> {
+    private func record() -> ComparisonRecord {
         let metrics = ["goodput_bytes_per_second"].compactMap { ComparisonMetric.named($0) }
         var workload = ComparisonWorkload(label: "x", parameters: ["connections": 1], metrics: metrics, headlines: metrics.map(\.name))
         for round in 0..<10 {
@@ -68,20 +68,28 @@ import Testing
             if round > 0 { runs[RoundRun("b")] = values(2 + Double(round) / 10) }
             workload.addRound(runs)
         }
-        let record = ComparisonRecord(
+        return ComparisonRecord(
             command: "streamgauge compare a b", seed: 1, rule: VerdictRule(),
             stopping: .value(StoppingRule(roundsMin: 10, roundsMax: 20, precision: 0.02)), subjects: ComparisonSubjects(baseline: "a", candidates: ["b"]),
             order: Array(repeating: ["a", "b", "a"], count: 10), workloads: [workload], environment: Samples.environment, resamples: 100)
-        return Set(try JSONDecoder().decode(Value.self, from: Data(record.encodedJSON())).paths(""))
     }
 
-    @Test func everyKeyIsDescribed() throws {
-        let undescribed = try keys().subtracting(described)
-        #expect(undescribed.isEmpty, "not described in results/README.md: \(undescribed.sorted())")
+    private func expectSameKeys(_ json: [UInt8], _ heading: String) throws {
+        let keys = Set(try JSONDecoder().decode(Value.self, from: Data(json)).paths(""))
+        let described = described(heading)
+        #expect(keys.subtracting(described).sorted() == [], "not described in results/README.md, \(heading)")
+        #expect(described.subtracting(keys).sorted() == [], "described in results/README.md, \(heading), but not there")
     }
 
-    @Test func everyDescribedKeyExists() throws {
-        let gone = described.subtracting(try keys())
-        #expect(gone.isEmpty, "described in results/README.md, but in no record: \(gone.sorted())")
+    @Test func comparisonRecordsAreDescribed() throws { try expectSameKeys(record().encodedJSON(), "Comparison records") }
+
+    @Test func diffsAreDescribed() throws {
+        let folder = try Folder()
+        let repeats = (1...6).map { Samples.bulk(goodput: 3e9 + Double($0), repeatIndex: $0) }
+        let text = String(decoding: try Samples.record("tcp+yamux", repeats).encodedJSON(), as: UTF8.self)
+        let old = try RecordFile.read(folder.write(text, "old.json"))
+        let new = try RecordFile.read(folder.write(text.replacing("0123abc", with: "fedcba9"), "new.json"))
+        let report = DiffReport(old: old, new: new, rule: VerdictRule(), threshold: 0.05, selection: .headlines, resamples: 100)
+        try expectSameKeys(report.encodedJSON(), "Diffs")
     }
 }

@@ -23,7 +23,7 @@ public struct Judgement: Codable, Sendable, Equatable {
 ///
 /// *Better* and *worse* need all three:
 /// 1. the interval excludes 1: the size of the difference is known well enough to have a sign;
-/// 2. p, corrected for how many verdicts are given (``HolmCorrection``), is below 1 - level: the test is exact for any symmetric noise and any number of
+/// 2. p, corrected for how many verdicts are given (Holm), is below 1 - level: the test is exact for any symmetric noise and any number of
 ///    rounds, where the interval is only good for many;
 /// 3. the estimate lies beyond the error of the instrument (``NoiseFloor/errorMax``). The first two ask whether the ratio is 1; but the ratio of two
 ///    identical things is not quite 1 on a machine where the place in a round matters, and with enough rounds any such bias becomes significant. The A/A
