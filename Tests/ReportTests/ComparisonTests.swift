@@ -53,6 +53,24 @@ import Testing
         }
     }
 
+    /// 20 comparisons, each of two candidates that are the baseline itself, in every metric.
+    @Test func identicalSubjectsAreNotCalledDifferentInAnyMetric() {
+        for seed in UInt64(100)..<120 {
+            for verdict in Self.record(factors: ["b": 1, "c": 1], seed: seed).verdicts {
+                let found = verdict.ratio.judgement
+                #expect(found.verdict == .cannotTell || found.verdict == .equal, "seed \(seed): \(verdict.ratio.subject), \(verdict.metric.name): \(found.words)")
+            }
+        }
+    }
+
+    /// The same with a candidate that is 5 % slower: each finds it.
+    @Test func aSlowDownIsFoundInEveryRecord() {
+        for seed in UInt64(100)..<120 {
+            let record = Self.record(factors: ["slower": 0.95], seed: seed)
+            #expect(headline(record, "slower")?.judgement.verdict == .worse, "seed \(seed): \(headline(record, "slower")?.judgement.words ?? "none")")
+        }
+    }
+
     @Test func readsBackAsItWasWritten() throws {
         let record = Self.record(factors: ["raw": 1.2])
         let json = try record.encodedJSON()
