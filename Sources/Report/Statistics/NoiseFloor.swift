@@ -29,12 +29,15 @@ public struct NoiseFloor: Codable, Sendable, Equatable {
 
     /// - Parameter pairs: the baseline's first runs as baseline, its second ones as candidate.
     public static func measured(_ pairs: PairedSamples, level: Double, bootstrap: Bootstrap) -> Measured<NoiseFloor> {
-        RatioEstimate.paired(pairs, level: level, bootstrap: bootstrap).map { estimate in
-            let sizes = pairs.logRatios.map(abs)
+        let logs = pairs.logRatios
+        let intervals = logs.count < Bootstrap.valuesNeeded(level: level)
+            ? [] : bootstrap.intervals(of: logs, levels: [level, boundLevel(level)])
+        return RatioEstimate.paired(pairs, level: level, interval: intervals.first).map { estimate in
+            let sizes = logs.map(abs)
             return NoiseFloor(
                 estimate: estimate, pairRatioMedian: exp(Statistics.median(sizes) ?? 0), pairRatioMax: exp(sizes.max() ?? 0),
                 errorMax: estimate.interval.map { _ in
-                    let bound = bootstrap.intervals(of: pairs.logRatios, levels: [boundLevel(level)])[0]
+                    let bound = intervals[1]
                     let (seen, uncertainty) = (log(estimate.ratio), (bound.upperBound - bound.lowerBound) / 2)
                     return exp((seen * seen + uncertainty * uncertainty).squareRoot()) - 1
                 })

@@ -54,6 +54,11 @@ public struct RatioEstimate: Codable, Sendable, Equatable {
 
     /// Of pairs; absent when there are none.
     public static func paired(_ samples: PairedSamples, level: Double, bootstrap: Bootstrap) -> Measured<RatioEstimate> {
+        paired(samples, level: level, interval: bootstrap.interval(of: samples.logRatios, level: level))
+    }
+
+    /// - Parameter interval: of the log-ratios at `level`; nil when there are too few of them.
+    static func paired(_ samples: PairedSamples, level: Double, interval: ClosedRange<Double>?) -> Measured<RatioEstimate> {
         guard !samples.pairs.isEmpty else {
             return .unavailable(samples.unpaired.first.map { "no round has both: \($0.reason)" } ?? "there was no round")
         }
@@ -63,7 +68,7 @@ public struct RatioEstimate: Codable, Sendable, Equatable {
             RatioEstimate(
                 sampling: .rounds, ratio: exp(HodgesLehmann(logs).estimate),
                 interval: Measured(
-                    bootstrap.interval(of: logs, level: level).map(RatioInterval.init(logs:)),
+                    interval.map(RatioInterval.init(logs:)),
                     else: "\(rounds(logs.count)) cannot give an interval at \(percent(level)): \(needed) are needed"),
                 probability: WilcoxonSignedRank.probability(logs), count: logs.count,
                 outlierRounds: Outliers.indices(of: logs).map { samples.pairs[$0].round },
