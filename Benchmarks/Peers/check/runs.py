@@ -320,6 +320,8 @@ def kill_other(bench, run, victim):
         time.sleep(0.2)
         dead, left = (server, client) if victim == "server" else (client, server)
         end_group(dead.process)
+        # Traffic goes on into the void for a while: told to stop at once, an end could find that all it waited for had come.
+        time.sleep(0.2)
         for command in ("stop", "report"):
             value = left.ask(command, errors_too=True)
             if "error" in value:

@@ -61,4 +61,7 @@ def about(value):
         "directions": words(("up", "down", "both")),
     }
     tests["socket_calls"] = lambda text: text == "read/write"
-    return exact(value, tests, "`about`", optional=("socket_calls",))
+    tests["streams_max"] = lambda limits: isinstance(limits, dict) and all(
+        stack in value.get("stacks", []) and type(most) is int and most > 0 for stack, most in limits.items()
+    )
+    return exact(value, tests, "`about`", optional=("socket_calls", "streams_max"))
