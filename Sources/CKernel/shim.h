@@ -52,8 +52,6 @@ struct ck_port_bytes {
     uint64_t local_sockets, local_bytes_received;
     /* Sockets whose far end's port it is, and what they received. */
     uint64_t remote_sockets, remote_bytes_received;
-    /* Sockets whose answer had no byte counts. */
-    uint64_t without_counts;
 };
 
 /* Asks a netlink socket (NETLINK_SOCK_DIAG) for all IPv4 TCP sockets with TCP_INFO. */
@@ -71,7 +69,7 @@ static inline ssize_t ck_ask_for_tcp_sockets(int netlink) {
     return send(netlink, &message, sizeof message, 0);
 }
 
-/* Adds what one answer holds. 1: more answers follow, 0: that was the last, -1 with errno: the kernel refused. */
+/* Adds what one answer holds; sockets whose answer has no byte counts are not among those that are counted. 1: more answers follow, 0: that was the last, -1 with errno: the kernel refused. */
 static inline int ck_add_tcp_sockets(const void *answer, size_t length, uint16_t port, struct ck_port_bytes *sum) {
     const struct nlmsghdr *header = (const struct nlmsghdr *)answer;
     int left = (int)length;
@@ -86,7 +84,6 @@ static inline int ck_add_tcp_sockets(const void *answer, size_t length, uint16_t
         const struct inet_diag_msg *socket = (const struct inet_diag_msg *)NLMSG_DATA(header);
         int is_local = ntohs(socket->id.idiag_sport) == port, is_remote = ntohs(socket->id.idiag_dport) == port;
         if (!is_local && !is_remote) continue;
-        int has_counts = 0;
         int room = (int)(header->nlmsg_len - NLMSG_LENGTH(sizeof *socket));
         const struct rtattr *attribute = (const struct rtattr *)(socket + 1);
         for (; RTA_OK(attribute, room); attribute = RTA_NEXT(attribute, room)) {
@@ -96,11 +93,9 @@ static inline int ck_add_tcp_sockets(const void *answer, size_t length, uint16_t
             memset(&info, 0, sizeof info);
             memcpy(&info, RTA_DATA(attribute), count < sizeof info ? count : sizeof info);
             if (count < __builtin_offsetof(struct ck_tcp_info, segs_out)) continue;
-            has_counts = 1;
             if (is_local) { sum->local_sockets += 1; sum->local_bytes_received += info.bytes_received; }
             if (is_remote) { sum->remote_sockets += 1; sum->remote_bytes_received += info.bytes_received; }
         }
-        if (!has_counts) sum->without_counts += 1;
     }
     return 1;
 }

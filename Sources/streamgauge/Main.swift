@@ -15,7 +15,8 @@ struct StreamGauge: AsyncParsableCommand {
               streamgauge run tcp+yamux -m 1000              one subject, one workload
               streamgauge run tcp+yamux -w request -m 1000 -s 64 -t 5s --json r.json
               streamgauge run tcp+mplex -w churn -m 100 -n 100000
-              streamgauge diff old.json new.json             two stored records: better, worse, equal or cannot tell
+              streamgauge compare tcp+yamux go:tcp+yamux     side by side: ratios, and a verdict
+              streamgauge diff old.json new.json             two stored records likewise
               streamgauge serve --listen /ip4/127.0.0.1/tcp/4001
               streamgauge ping /ip4/127.0.0.1/tcp/4002       libp2p's ping to any node; identify and perf likewise
 

@@ -117,7 +117,7 @@ import TestSupport
 
     @Test func helpIsForPeople() async throws {
         let cases: [(arguments: [String], words: [String])] = [
-            (["--help"], ["Exit codes: 0 ok, 2 measurement INVALID", "64 usage", "streamgauge run tcp+yamux -m 1000", "serve", "scenarios", "doctor"]),
+            (["--help"], ["Exit codes: 0 ok, 1 regression, 2 measurement INVALID", "streamgauge run tcp+yamux -m 1000", "serve", "scenarios", "doctor"]),
             (["run", "--help"], ["--message-size", "--target", "--timeout", "--print-scenario", "mixed", "Examples:", "open loop"]),
             (["serve", "--help"], ["--listen", "/ip4/127.0.0.1/tcp/4001", "--target"]),
             (["canonical", "--help"], ["--repeat", "--json", "take turns"]),

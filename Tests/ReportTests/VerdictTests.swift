@@ -9,7 +9,7 @@ import Testing
 /// that of the logarithm of the ratio of two single runs.
 @Suite struct VerdictTests {
     private let rule = VerdictRule()
-    private let bootstrap = Bootstrap(resamples: 2000, seed: 7)
+    private let bootstrap = Bootstrap(resamples: 500, seed: 7)
 
     /// A comparison of a candidate that is `factor` of the baseline.
     private func verdict(
@@ -31,15 +31,15 @@ import Testing
             RatioEstimate.paired(pairs, level: rule.level, bootstrap: bootstrap), preference: .higher, floor: floor.value).verdict
     }
 
-    /// 25 times 20 comparisons of identical builds for each kind of noise, with 20 to 44 rounds: in at most one of the 25 any may be called better or worse.
+    /// 10 times 20 comparisons of identical builds for each kind of noise, with 20 to 29 rounds: in at most one of the 10 any may be called better or worse.
     @Test func identicalBuildsAreNotCalledDifferent() {
         for (name, noise) in Noise.all {
             var random = SplitMix64(seed: 2026)
-            let families = (0..<25).count { family in
+            let families = (0..<10).count { family in
                 let verdicts = (0..<20).map { _ in verdict(rounds: 20 + family, deviation: 0.045, factor: 1, noise, &random) }
                 return verdicts.contains(.better) || verdicts.contains(.worse)
             }
-            #expect(families <= 1, "\(name), seed 2026: wrong in \(families) of 25")
+            #expect(families <= 1, "\(name), seed 2026: wrong in \(families) of 10")
         }
     }
 
@@ -48,7 +48,7 @@ import Testing
     @Test(arguments: ["shuffled", "between"])
     func driftWithinTheRoundIsNoDifference(order: String) {
         var random = SplitMix64(seed: 2029)
-        for trial in 0..<100 {
+        for trial in 0..<40 {
             var values: [[Measured<Double>]] = [[], [], []]
             for _ in 0..<24 {
                 let candidate = order == "between" ? 1 : random.index(below: 3)
@@ -81,11 +81,11 @@ import Testing
 
     /// Stopping by width looks after every round and still calls identical builds different no more often.
     @Test func stoppingByWidthDoesNotMakeDifferences() {
-        let looks = Bootstrap(resamples: 500, seed: 7)
+        let looks = Bootstrap(resamples: 200, seed: 7)
         let stopping = StoppingRule(roundsMin: 12, roundsMax: 40, precision: 0.035)
         var random = SplitMix64(seed: 2028)
         var stoppedEarly = 0
-        for trial in 0..<100 {
+        for trial in 0..<40 {
             var (baseline, again, candidate): ([Measured<Double>], [Measured<Double>], [Measured<Double>]) = ([], [], [])
             var decision = StoppingRule.Decision.goOn
             var pairs = PairedSamples(baseline: [], candidate: [], preference: .higher)
