@@ -37,6 +37,7 @@ let package = Package(
         .library(name: "Muxers", targets: ["Muxers"]),
         .library(name: "Negotiation", targets: ["Negotiation"]),
         .library(name: "SecureChannels", targets: ["SecureChannels"]),
+        .library(name: "HTTP2", targets: ["HTTP2"]),
         .library(name: "Gauge", targets: ["Gauge"]),
     ],
     dependencies: [
@@ -48,6 +49,7 @@ let package = Package(
         .systemLibrary(name: "CKernel"),
         .systemLibrary(name: "COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
+        .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
         house("Bytes"),
         // Floor 1
@@ -56,6 +58,7 @@ let package = Package(
         house("Multiformats", ["Bytes"]),
         // Floor 2
         .target(name: "Muxers", dependencies: ["Bytes"], swiftSettings: settings + burn),
+        house("HTTP2", ["Bytes", "CNghttp2", "Muxers"]),
         house("Negotiation", ["Bytes", "Multiformats"]),
         house("SecureChannels", ["Bytes", "Ciphers", "Multiformats"]),
         house("Reactor", ["Bytes", "Kernel"]),
@@ -63,7 +66,7 @@ let package = Package(
         house("P2P", ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"]),
         house("Gauge", ["Bytes", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         // Floor 4
-        house("Load", ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"]),
+        house("Load", ["Bytes", "HTTP2", "Kernel", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"]),
         house("Report", ["Gauge"]),
         // Floor 5
         .executableTarget(
@@ -83,7 +86,7 @@ let package = Package(
         tests("BytesTests", ["Bytes", "TestSupport"]),
         tests("KernelTests", ["Bytes", "Kernel"]),
         tests("CiphersTests", ["Bytes", "Ciphers", "TestSupport"]),
-        tests("MuxersTests", ["Bytes", "Muxers", "TestSupport"]),
+        tests("MuxersTests", ["Bytes", "HTTP2", "Muxers", "TestSupport"]),
         tests("SecureChannelsTests", ["Bytes", "Ciphers", "Kernel", "Multiformats", "SecureChannels", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
         tests("NegotiationTests", ["Bytes", "Multiformats", "Negotiation", "TestSupport"]),

@@ -178,9 +178,14 @@ public import Glibc
         endFrame(tag: Self.pinned)
     }
 
+    /// The same for a frame with a payload: for a machine that cannot take a frame back.
+    @inlinable public mutating func endPinnedFrame(payload: consuming QueuedSlice) {
+        endFrame(tag: Self.pinned, payload: payload)
+    }
+
     @usableFromInline static var pinned: UInt64 { .max }
 
-    /// Appends `payload` behind the header and ends the frame. `tag` must not be all ones.
+    /// Appends `payload` behind the header and ends the frame. With a `tag` that is all ones the frame is pinned.
     @inlinable public mutating func endFrame(tag: UInt64, payload: consuming QueuedSlice) {
         let raw = payload.take()
         let count = Int(raw.length)

@@ -112,6 +112,12 @@
         return QueuedSlice(raw: entry.slice)
     }
 
+    /// Length of the first slice. The queue must not be empty.
+    @inlinable public func firstByteCount(_ fifo: Fifo) -> Int {
+        precondition(Int(fifo.head) < places, "the queue is empty")
+        return unsafe Int(entries[Int(fifo.head)].slice.length)
+    }
+
     /// Empties the queue; its slices are let go.
     public mutating func removeAll(_ fifo: inout Fifo) {
         while !fifo.isEmpty { _ = popFront(&fifo) }

@@ -28,7 +28,7 @@ struct NodeWorkload: Sendable {
 
     /// - Throws: ``ScenarioError`` when a libp2p node cannot serve this, with what could be asked for instead.
     init(_ scenario: Scenario, on stack: ProtocolStack, target: Multiaddr) throws(ScenarioError) {
-        guard let security = stack.security, let muxer = stack.muxer else {
+        guard let security = stack.security, let muxer = stack.muxer?.negotiable else {
             throw .contradiction(
                 "\(target) is a libp2p node, which negotiates security first: name it in the subject, as in \(stack.transport.rawValue)+noise+yamux")
         }

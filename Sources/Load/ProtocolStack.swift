@@ -1,4 +1,6 @@
+import HTTP2
 import Multiformats
+import Muxers
 public import P2P
 import SecureChannels
 
@@ -10,14 +12,44 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
         case tcp, unix, memory
     }
 
+    /// What frames streams onto a connection.
+    public enum Multiplexer: String, CaseIterable, Sendable {
+        case yamux, mplex
+        /// HTTP/2 on libnghttp2. libp2p has no protocol ID for it, so there are bare connections only.
+        case h2
+
+        public init(_ kind: MuxerKind) {
+            self = switch kind {
+            case .yamux: .yamux
+            case .mplex: .mplex
+            }
+        }
+
+        /// As what the ends of a libp2p connection can agree on it; nil when they cannot.
+        public var negotiable: MuxerKind? {
+            switch self {
+            case .yamux: .yamux
+            case .mplex: .mplex
+            case .h2: nil
+            }
+        }
+
+        func make(_ role: MuxerRole, limits: MuxerLimits) -> any Muxer {
+            if let negotiable { return negotiable.make(role, limits: limits) }
+            var own = HTTP2Limits()
+            own.common = limits
+            return HTTP2(role: role, limits: own)
+        }
+    }
+
     /// The lowest layer.
     public let transport: Transport
     /// Nil where connections are bare.
     public let security: SecurityKind?
     /// Nil where every stream is a connection of its own.
-    public let muxer: MuxerKind?
+    public let muxer: Multiplexer?
 
-    public init(transport: Transport, security: SecurityKind? = nil, muxer: MuxerKind?) {
+    public init(transport: Transport, security: SecurityKind? = nil, muxer: Multiplexer?) {
         self.transport = transport
         self.security = security
         self.muxer = muxer
@@ -26,11 +58,11 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
     /// Every stack there is, in the order in which they are listed for people.
     public static var all: [ProtocolStack] {
         let bare = Transport.allCases.flatMap { transport in
-            ([nil] + MuxerKind.allCases).map { ProtocolStack(transport: transport, muxer: $0) }
+            ([nil] + Multiplexer.allCases).map { ProtocolStack(transport: transport, muxer: $0) }
         }
         let secured = Transport.allCases.flatMap { transport in
             SecurityKind.allCases.flatMap { security in
-                MuxerKind.allCases.map { ProtocolStack(transport: transport, security: security, muxer: $0) }
+                MuxerKind.allCases.map { ProtocolStack(transport: transport, security: security, muxer: Multiplexer($0)) }
             }
         }
         return bare + secured
@@ -51,7 +83,7 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
 
     /// How connections of this stack are upgraded; nil when they are bare. Makes the keys, which takes milliseconds.
     func makeUpgradeConfiguration() throws -> UpgradeConfiguration? {
-        guard let security, let muxer else { return nil }
+        guard let security, let muxer = muxer?.negotiable else { return nil }
         return try UpgradeConfiguration(identity: LocalIdentity(generating: .ed25519), security: [security], muxers: [muxer])
     }
 

@@ -154,12 +154,13 @@ public enum MuxerRole: Sendable {
 public struct StreamHandle: BitwiseCopyable, Hashable, Sendable {
     /// Index for tables of the handler's own: small, used again after the stream's end.
     public let index: UInt32
-    let generation: UInt32
+    /// Tells a stream from those that had its place before; for multiplexers in targets of their own.
+    @usableFromInline package let generation: UInt32
 
     /// A handle that names no stream.
     public static let none = StreamHandle(index: .max, generation: .max)
 
-    init(index: UInt32, generation: UInt32) {
+    @inlinable package init(index: UInt32, generation: UInt32) {
         self.index = index
         self.generation = generation
     }

@@ -21,6 +21,8 @@ public enum MuxerError: Error, Equatable, Sendable {
     case tooManyUnacknowledgedStreams(limit: Int)
     /// A new connection is needed: identifiers are not used twice.
     case streamIDsExhausted
+    /// In this protocol only the side that dialled opens streams.
+    case responderOpensNone
     /// The far end takes no new streams: opening one is refused.
     case goneAway(code: UInt32)
     /// This side ends the connection, or the far end broke the protocol before.
@@ -49,13 +51,16 @@ public enum MuxerError: Error, Equatable, Sendable {
     case sessionFrameExpected(streamID: UInt64)
     /// The far end provokes answers and does not read them.
     case tooManyControlFrames(limit: Int)
+    /// What HTTP/2 forbids, in the words of the library that found it, with the code of RFC 9113, section 7.
+    case protocolViolation(code: UInt32, reason: String)
     /// A ping was not answered in time.
     case keepaliveTimeout(afterNanoseconds: Nanoseconds)
 
     /// Who caused it.
     public var origin: Origin {
         switch self {
-        case .unknownStream, .sendSideClosed, .sendQueueFull, .tooManyStreams, .tooManyUnacknowledgedStreams, .streamIDsExhausted, .closing:
+        case .unknownStream, .sendSideClosed, .sendQueueFull, .tooManyStreams, .tooManyUnacknowledgedStreams, .streamIDsExhausted, .closing,
+            .responderOpensNone:
             .local
         default:
             .remote
@@ -72,6 +77,7 @@ extension MuxerError: CustomStringConvertible {
         case .tooManyStreams(let limit): "the connection has \(limit) streams already, as many as it may"
         case .tooManyUnacknowledgedStreams(let limit): "the far end has yet to acknowledge \(limit) streams"
         case .streamIDsExhausted: "the connection has used all identifiers of streams: a new one is needed"
+        case .responderOpensNone: "only the side that dialled opens streams in this protocol"
         case .closing: "the connection is being closed"
         case .unsupportedVersion(let version): "a frame has version \(version) of the protocol, which is unknown"
         case .unknownFrameType(let type): "a frame has the unknown type \(type)"
@@ -85,6 +91,7 @@ extension MuxerError: CustomStringConvertible {
         case .unopenedStream(let id): "a frame came for stream \(id), which nobody has opened"
         case .sessionFrameExpected(let id): "a frame about the whole connection names stream \(id)"
         case .tooManyControlFrames(let limit): "\(limit) answers wait for a far end that asks for more and does not read them"
+        case .protocolViolation(let code, let reason): "the far end broke the protocol (code \(code)): \(reason)"
         case .keepaliveTimeout(let nanoseconds): "no answer to a ping within \(Double(nanoseconds / 1_000_000) / 1000) s"
         case .goneAway(let code): "the far end takes no new streams (code \(code))"
         }

@@ -11,8 +11,8 @@ struct RunCommand: AsyncParsableCommand {
         commandName: "run", abstract: "Measures one subject with one workload.",
         discussion: """
             A SUBJECT is layers joined by +: a transport (tcp, unix, memory), perhaps security (noise, tls, plaintext), and a multiplexer
-            (yamux, mplex). With security a connection is negotiated as libp2p does it; without, it is bare. Without a multiplexer every
-            stream is a connection of its own.
+            (yamux, mplex, h2). With security a connection is negotiated as libp2p does it; without, it is bare, as HTTP/2 (h2) always is here.
+            Without a multiplexer every stream is a connection of its own.
 
             Workloads:
             \(Workload.allCases.map { "  " + $0.rawValue.padding(toLength: 9, withPad: " ", startingAt: 0) + $0.summary }.joined(separator: "\n"))

@@ -10,6 +10,8 @@ enum Floors {
         "Multiformats": ["Bytes"],
         // Floor 2: machines that know no socket and no clock, and the loop that knows both
         "Muxers": ["Bytes"],
+        // The multiplexer that a library brings, so that who imports P2P need not have the library.
+        "HTTP2": ["Bytes", "CNghttp2", "Muxers"],
         "Negotiation": ["Bytes", "Multiformats"],
         "SecureChannels": ["Bytes", "Ciphers", "Multiformats"],
         "Reactor": ["Bytes", "Kernel"],
@@ -17,7 +19,7 @@ enum Floors {
         "P2P": ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"],
         "Gauge": ["Bytes"],
         // Floor 4
-        "Load": ["Bytes", "Kernel", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"],
+        "Load": ["Bytes", "HTTP2", "Kernel", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"],
         "Report": ["Gauge"],
         // Floor 5
         "streamgauge": ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels"],
@@ -36,6 +38,7 @@ enum Floors {
         "Ciphers": ["Glibc"],
         "Multiformats": [],
         "Muxers": [],
+        "HTTP2": [],
         "Negotiation": [],
         "SecureChannels": [],
         "Reactor": ["Glibc", "Synchronization"],

@@ -2,8 +2,8 @@
 enum Rules {
     static let fileLinesMax = 500
     static let functionLinesMax = 80
-    /// Where memory is handled by hand: the fenced floors.
-    static let fenced = ["Sources/Bytes/", "Sources/Kernel/", "Sources/Ciphers/"]
+    /// Where memory is handled by hand: the fenced floors, and the one file that calls libnghttp2.
+    static let fenced = ["Sources/Bytes/", "Sources/Kernel/", "Sources/Ciphers/", "Sources/HTTP2/Session.swift"]
 
     static func fenceCrossings(path: String, _ text: SourceText) -> [String] {
         guard !fenced.contains(where: path.hasPrefix) else { return [] }

@@ -16,7 +16,7 @@ import Testing
     ) async throws {
         var configuration = HostConfiguration(identity: try LocalIdentity(generating: .ed25519))
         configuration.security = [try #require(stack.security)]
-        configuration.muxers = [try #require(stack.muxer)]
+        configuration.muxers = [try #require(stack.muxer?.negotiable)]
         configuration.perf = perf
         let host = try P2P.Host(configuration)
         let loops = try Lab.makeLoops(2, "client")

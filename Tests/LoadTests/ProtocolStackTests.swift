@@ -4,14 +4,15 @@ import Testing
 
 @Suite struct ProtocolStackTests {
     @Test func everyStackIsItsOwnText() throws {
-        #expect(ProtocolStack.all.count == 27)
+        #expect(ProtocolStack.all.count == 30)
         for stack in ProtocolStack.all { #expect(try ProtocolStack(stack.description) == stack) }
         #expect(ProtocolStack.all.map(\.description).contains("tcp+yamux"))
         #expect(try ProtocolStack("unix").hasMuxer == false)
         #expect(try ProtocolStack("memory+mplex") == ProtocolStack(transport: .memory, muxer: .mplex))
+        #expect(ProtocolStack.all.filter { $0.muxer == .h2 }.map(\.description) == ["tcp+h2", "unix+h2", "memory+h2"], "it is never negotiated")
     }
 
-    @Test(arguments: ["", "+", "tcp+", "+yamux", "tcp+none", "none", "tcp+yamux+mplex", "tcp+noise", "tcp+yamux+noise", "tcp+noise+none", "yamux", "udp+yamux", "TCP", "tcp yamux", "tcp+yamux+"])
+    @Test(arguments: ["", "+", "tcp+", "+yamux", "tcp+none", "none", "tcp+yamux+mplex", "tcp+noise", "tcp+yamux+noise", "tcp+noise+none", "yamux", "udp+yamux", "TCP", "tcp yamux", "tcp+yamux+", "tcp+noise+h2", "h2"])
     func othersAreRefusedByName(text: String) {
         do {
             _ = try ProtocolStack(text)

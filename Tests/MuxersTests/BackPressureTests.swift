@@ -42,7 +42,9 @@ import TestSupport
         let pair = kind.pair()
         pair.responder.consumption = .byHand
         let stream = try pair.initiator.open()
-        let window = Int(YamuxLimits.windowBytesInitial)
+        let window = kind.windowBytes
+        // Both ends' settings first, where a protocol has them.
+        try pair.settle()
         try pair.initiator.send([UInt8](repeating: 3, count: 3 * window), on: stream)
         try pair.settle()
         let accepted = try #require(pair.responder.accepted.first)
@@ -69,7 +71,8 @@ import TestSupport
         let pair = kind.pair()
         pair.responder.consumption = .byHand
         let stream = try pair.initiator.open()
-        let window = Int(YamuxLimits.windowBytesInitial)
+        let window = kind.windowBytes
+        try pair.settle()
         try pair.initiator.send([UInt8](repeating: 3, count: window + 1), on: stream)
         try pair.initiator.finish(stream)
         try pair.settle()

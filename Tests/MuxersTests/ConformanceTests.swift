@@ -22,15 +22,18 @@ import TestSupport
     }
 
     @Test(arguments: Kind.multiplexers, plans) func aStreamWithoutDataIsSeen(kind: Kind, plan: FaultPlan) throws {
-        let pair = kind.pair(plan)
-        let stream = try pair.responder.open()
-        try pair.settle()
-        #expect(pair.initiator.accepted.count == 1)
-        try pair.responder.finish(stream)
-        try pair.settle()
-        let accepted = try #require(pair.initiator.accepted.first)
-        #expect(pair.initiator.log(accepted).remoteHasFinished)
-        try pair.checkLedger()
+        for opener in kind.openers {
+            let pair = kind.pair(plan)
+            let (near, far) = (pair.end(opener), pair.end(opener == .initiator ? .responder : .initiator))
+            let stream = try near.open()
+            try pair.settle()
+            #expect(far.accepted.count == 1)
+            try near.finish(stream)
+            try pair.settle()
+            let accepted = try #require(far.accepted.first)
+            #expect(far.log(accepted).remoteHasFinished)
+            try pair.checkLedger()
+        }
     }
 
     @Test(arguments: Kind.all, plans) func bothDirectionsAtOnce(kind: Kind, plan: FaultPlan) throws {
@@ -111,9 +114,10 @@ import TestSupport
             #expect(other.muxer.streamCount == 0)
             #expect(other.muxer.counters.streamsReset == 1 && pair.end(resetter).muxer.counters.streamsReset == 1)
             // The connection goes on.
-            let (again, accepted) = try pair.open(from: resetter, message: [5])
-            #expect(other.log(accepted).received == [5])
-            #expect(again != mine && accepted != theirs)
+            let opener = kind.bothOpen ? resetter : .initiator
+            let (again, accepted) = try pair.open(from: opener, message: [5])
+            #expect(pair.end(opener == .initiator ? .responder : .initiator).log(accepted).received == [5])
+            #expect(opener == resetter ? again != mine && accepted != theirs : again != theirs && accepted != mine)
             try pair.checkLedger()
         }
     }
@@ -165,7 +169,7 @@ import TestSupport
         try pair.checkLedger()
     }
 
-    @Test(arguments: Kind.multiplexers, plans) func bothEndsOpenAtOnce(kind: Kind, plan: FaultPlan) throws {
+    @Test(arguments: Kind.multiplexers.filter(\.bothOpen), plans) func bothEndsOpenAtOnce(kind: Kind, plan: FaultPlan) throws {
         let pair = kind.pair(plan)
         for index in 0..<20 {
             for end in [pair.initiator, pair.responder] { try end.send([UInt8(index)], on: end.open()) }
@@ -287,8 +291,11 @@ import TestSupport
         pair.widenPipes(to: 64 << 10)
         try pair.settle()
         try twin.settle()
-        #expect(pair.initiator.muxer.counters == twin.initiator.muxer.counters)
-        #expect(pair.responder.muxer.counters.received == twin.responder.muxer.counters.received)
+        // What cannot be taken back was framed before the far end's settings were known, which allow more than the protocol's first windows.
+        if kind.takesBack {
+            #expect(pair.initiator.muxer.counters == twin.initiator.muxer.counters)
+            #expect(pair.responder.muxer.counters.received == twin.responder.muxer.counters.received)
+        }
         // Streams may be announced in another order, as others had data meanwhile.
         #expect(pair.responder.logs.mapValues(\.received) == twin.responder.logs.mapValues(\.received))
         try pair.checkLedger()

@@ -1,3 +1,4 @@
+import HTTP2
 import Muxers
 import Testing
 import TestSupport
@@ -11,6 +12,12 @@ struct Kind: Sendable, CustomTestStringConvertible {
     var hasGoAway = false
     /// A reset carries a code.
     var hasResetCodes = false
+    /// Either end opens streams. In HTTP/2 only the client does (RFC 9113, section 8.1: a server's own streams are pushes, which nobody accepts here).
+    var bothOpen = true
+    /// Frames that were not written can be taken back, and others can overtake them. What libnghttp2 has framed stays framed.
+    var takesBack = true
+    /// What a stream may send at once, where there are windows.
+    var windowBytes = Int(YamuxLimits.windowBytesInitial)
     let make: @Sendable (MuxerRole, MuxerLimits) -> any Muxer
 
     static let yamux = Kind(testDescription: "yamux", hasWindows: true, hasGoAway: true, hasResetCodes: true) { role, common in
@@ -45,11 +52,23 @@ struct Kind: Sendable, CustomTestStringConvertible {
         return Mplex(role: role, limits: limits)
     }
 
+    static let http2 = Kind(
+        testDescription: "http2", hasWindows: true, hasGoAway: true, hasResetCodes: true, bothOpen: false, takesBack: false,
+        windowBytes: HTTP2Limits().windowBytes
+    ) { role, common in
+        var limits = HTTP2Limits()
+        limits.common = common
+        return HTTP2(role: role, limits: limits)
+    }
+
     static let passthrough = Kind(testDescription: "none") { role, common in Passthrough(role: role, limits: common) }
 
     /// Those that carry many streams.
-    static let multiplexers = [yamux, mplex]
-    static let all = [yamux, mplex, passthrough]
+    static let multiplexers = [yamux, mplex, http2]
+    static let all = [yamux, mplex, http2, passthrough]
+
+    /// Who may open a stream.
+    var openers: [MuxerRole] { bothOpen ? [.initiator, .responder] : [.initiator] }
 
     func pair(_ plan: FaultPlan = .calm(), limits: MuxerLimits = MuxerLimits()) -> Pair {
         Pair(plan) { make($0, limits) }

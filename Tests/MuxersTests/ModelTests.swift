@@ -60,6 +60,7 @@ struct Model {
             switch error {
             case .tooManyStreams(let limit): #expect(limit == limits.streamsMax && end.muxer.streamCount >= limit)
             case .tooManyUnacknowledgedStreams: break
+            case .responderOpensNone: #expect(end.role == .responder)
             default: throw error
             }
         }
