@@ -22,6 +22,8 @@ import Muxers
     private var heldControl: [UInt8] = []
     private var heldStart = 0
     private var heldFrames = 0
+    /// A go-away of ours is among the frames that the library has queued.
+    private var isOwnGoAwayQueued = false
 
     // Set while the library runs. Not checked for exclusive access, which would cost each frame: nothing runs between reading and writing them.
     @exclusivity(unchecked) private var gather: UnsafeMutablePointer<Gather>?
@@ -34,7 +36,7 @@ import Muxers
         state = Owned(HTTP2State(role: role, limits: limits.common))
         isServer = role == .responder
         isPrefaceDue = role == .initiator
-        frameBytesMax = limits.frameBytesMax
+        frameBytesMax = max(limits.frameBytesMax, 1)
         var callbacks = unsafe cn_callbacks(
             frame_received: Callback.frameReceived, data_received: Callback.dataReceived, stream_closed: Callback.streamClosed,
             frame_not_sent: Callback.frameNotSent, send_data: Callback.sendData, read_length: Callback.readLength)
@@ -43,7 +45,7 @@ import Muxers
         let connectionWindow = UInt32(clamping: min(limits.connectionWindowBytes, Int(Int32.max)))
         var own = cn_limits(
             streams_max: UInt32(clamping: limits.common.streamsMax), window_bytes: window, connection_window_bytes: connectionWindow,
-            frame_bytes_max: UInt32(frameBytesMax), resets_at_once_max: UInt64(max(limits.common.streamsMax, 1000)), resets_per_second_max: 33)
+            frame_bytes_max: UInt32(min(max(frameBytesMax, 16_384), 1 << 24 - 1)), resets_at_once_max: UInt64(max(limits.common.streamsMax, 1000)), resets_per_second_max: 33)
         guard let session = unsafe cn_session_new(isServer ? 1 : 0, &callbacks, &own, nil) else { fatalError("out of memory") }
         unsafe raw = session
         unsafe nghttp2_session_set_user_data(raw, Unmanaged.passUnretained(self).toOpaque())
@@ -68,7 +70,10 @@ import Muxers
 
     func submitResponse(_ id: Int32) { check(Int(unsafe cn_submit_response(raw, id, Callback.readData))) }
     func reset(_ id: Int32, code: UInt32) { check(Int(unsafe nghttp2_submit_rst_stream(raw, 0, id, code))) }
-    func submitGoAway(_ code: UInt32) { check(Int(unsafe cn_submit_goaway(raw, code))) }
+    func submitGoAway(_ code: UInt32) {
+        isOwnGoAwayQueued = true
+        check(Int(unsafe cn_submit_goaway(raw, code)))
+    }
 
     /// The stream has data again. One that is not open any more has no use for it.
     func resume(_ id: Int32) { _ = unsafe nghttp2_session_resume_data(raw, id) }
@@ -115,9 +120,8 @@ import Muxers
     private static func failure(_ result: Int) -> MuxerError {
         let reason = unsafe String(cString: nghttp2_strerror(Int32(result)))
         switch Int32(result) {
-        case NGHTTP2_ERR_BAD_CLIENT_MAGIC.rawValue, NGHTTP2_ERR_FLOODED.rawValue, NGHTTP2_ERR_PROTO.rawValue:
-            return .protocolViolation(code: UInt32(NGHTTP2_PROTOCOL_ERROR.rawValue), reason: reason)
-        default: fatalError("libnghttp2: \(reason)")
+        case NGHTTP2_ERR_NOMEM.rawValue, NGHTTP2_ERR_CALLBACK_FAILURE.rawValue: fatalError("libnghttp2: \(reason)")
+        default: return .protocolViolation(code: UInt32(NGHTTP2_PROTOCOL_ERROR.rawValue), reason: reason)
         }
     }
 
@@ -127,16 +131,21 @@ import Muxers
             let code = unsafe goAwayCode(frame)
             unsafe heldControl.append(contentsOf: frame)
             heldFrames += 1
-            if let code, code.value != 0 { return .protocolViolation(code: code.value, reason: code.reason) }
+            guard let code else { continue }
+            if !isOwnGoAwayQueued { return .protocolViolation(code: code.value, reason: code.reason) }
+            isOwnGoAwayQueued = false
         }
         return nil
     }
 
     /// Code and explanation of a go-away (RFC 9113, section 6.8).
     private func goAwayCode(_ frame: UnsafeBufferPointer<UInt8>) -> (value: UInt32, reason: String)? {
-        guard unsafe frame.count >= 17, unsafe frame[3] == FrameType.goAway else { return nil }
+        guard frame.count >= 17, unsafe frame[3] == FrameType.goAway else { return nil }
         let value = unsafe frame[13..<17].reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
-        let reason = unsafe frame.count > 17 ? String(decoding: frame[17...], as: UTF8.self) : unsafe String(cString: nghttp2_http2_strerror(value))
+        guard frame.count > 17 else {
+            return (value, unsafe String(cString: nghttp2_http2_strerror(value)))
+        }
+        let reason = unsafe String(decoding: frame[17...], as: UTF8.self)
         return (value, reason)
     }
 
@@ -150,6 +159,7 @@ import Muxers
             unsafe gather = pointer
             while hasRoom, unsafe releaseHeld(into: pointer) {}
             while heldFrames == 0, hasRoom, unsafe nghttp2_session_want_write(raw) != 0, let frame = unsafe nextControl() {
+                if unsafe frame.count > 3 && frame[3] == FrameType.goAway { isOwnGoAwayQueued = false }
                 unsafe append(frame, to: pointer)
             }
             unsafe gather = nil

@@ -1,4 +1,5 @@
 import Bytes
+import HTTP2
 import Muxers
 import TestSupport
 
@@ -7,8 +8,14 @@ protocol Subject {
     static func make(_ role: MuxerRole, _ input: inout Input) -> any Muxer
     /// A frame such as a far end might send, and the bytes of its body.
     static func frame(_ input: inout Input) -> (header: [UInt8], bodyByteCount: Int)
+    /// What a far end begins with, without which nothing else is looked at.
+    static func greeting(to role: MuxerRole) -> [UInt8]
     /// Most that one stream may have received and not given back.
     static var unconsumedBytesMax: Int { get }
+}
+
+extension Subject {
+    static func greeting(to role: MuxerRole) -> [UInt8] { [] }
 }
 
 /// One machine, a far end that sends anything at all, and an application that calls everything at any time. ``End`` checks the contract
@@ -32,6 +39,9 @@ enum MachineDriver {
         let role: MuxerRole = input.byte() & 1 == 0 ? .initiator : .responder
         let lone = Lone(role, subject.make(role, &input))
         lone.end.consumption = .byHand
+        let greeting = subject.greeting(to: role)
+        // Garbage from the first byte on is what a few inputs are for.
+        if !greeting.isEmpty, input.byte() % 16 != 0 { lone.feed(greeting) }
         while !input.isEmpty {
             step(lone, subject, &input)
             check(lone, subject)
@@ -148,5 +158,53 @@ enum MplexSubject: Subject {
         Varint.append(streamID << 3 | flag, to: &header)
         Varint.append(UInt64(length), to: &header)
         return (header, min(length, 100_000))
+    }
+}
+
+enum HTTP2Subject: Subject {
+    static let unconsumedBytesMax = 100_000
+
+    static func make(_ role: MuxerRole, _ input: inout Input) -> any Muxer {
+        var limits = HTTP2Limits()
+        limits.common = MachineDriver.commonLimits(&input)
+        limits.windowBytes = unconsumedBytesMax
+        limits.connectionWindowBytes = input.pick([1 << 30, 70_000])
+        limits.frameBytesMax = input.pick([16_384, 65_536, 1])
+        limits.controlFramesMax = input.pick([50, 65_536])
+        return HTTP2(role: role, limits: limits)
+    }
+
+    static func greeting(to role: MuxerRole) -> [UInt8] {
+        (role == .responder ? Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8) : []) + frame(4, 0, 0, 0)
+    }
+
+    static func frame(_ input: inout Input) -> (header: [UInt8], bodyByteCount: Int) {
+        let type = input.pick([0, 0, 0, 0, 1, 1, 1, 2, 3, 4, 5, 6, 7, 8, 8, 9, 10])
+        let flags = UInt8(input.pick([0, 1, 4, 5, 8, 9, 12, 13, 0x20, 0x25, 0xFF]))
+        let streamID = UInt32(input.pick([1, 3, 5, 7, 9, 0, 2, 4, 11, 101, 0x7FFF_FFFF]))
+        let number = UInt32(input.pick([0, 1, 7, 1000, 300_000, 0x7FFF_FFFF, 0xFFFF_FFFF]))
+        switch type {
+        case 0:
+            let length = input.pick([0, 0, 1, 10, 300, 5_000, 16_384, 16_385, 65_536])
+            return (frame(0, flags, streamID, length), length)
+        case 1, 9:
+            let block: [UInt8] = input.pick([[0x83, 0x86, 0x84, 0x41, 1, 0x68], [0x88], [0x83, 0x86, 0x84, 0xBE], [], [0x3F, 0xE1, 0x1F], [0xFF, 0xFF, 0xFF, 0xFF, 0x7F]])
+            return (frame(UInt8(type), flags, streamID, block.count) + block, 0)
+        case 3, 8: return (frame(UInt8(type), 0, streamID, 4) + bigEndian(number), 0)
+        case 4: return (frame(4, flags & 1, 0, 6) + [0, input.byte() % 10] + bigEndian(number), 0)
+        case 6: return (frame(6, flags & 1, 0, 8) + bigEndian(number) + bigEndian(number), 0)
+        case 7: return (frame(7, 0, 0, 8) + bigEndian(streamID) + bigEndian(number), 0)
+        default:
+            let length = Int(input.byte() % 12)
+            return (frame(UInt8(type), flags, streamID, length), length)
+        }
+    }
+
+    private static func frame(_ type: UInt8, _ flags: UInt8, _ streamID: UInt32, _ length: Int) -> [UInt8] {
+        Array(bigEndian(UInt32(length)).dropFirst()) + [type, flags] + bigEndian(streamID)
+    }
+
+    private static func bigEndian(_ value: UInt32) -> [UInt8] {
+        (0..<4).map { UInt8(truncatingIfNeeded: value >> (24 - 8 * $0)) }
     }
 }

@@ -2,6 +2,7 @@
 let targets: [String: ([UInt8]) -> Void] = [
     "yamux": { MachineDriver.run($0, YamuxSubject.self) },
     "mplex": { MachineDriver.run($0, MplexSubject.self) },
+    "http2": { MachineDriver.run($0, HTTP2Subject.self) },
     "pair": PairDriver.run,
     "listener": NegotiationDriver.listener,
     "dialer": NegotiationDriver.dialer,

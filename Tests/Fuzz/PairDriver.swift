@@ -1,3 +1,4 @@
+import HTTP2
 import Muxers
 import TestSupport
 
@@ -6,7 +7,7 @@ import TestSupport
 enum PairDriver {
     static func run(_ bytes: [UInt8]) {
         var input = Input(bytes)
-        let kind = input.byte() % 3
+        let kind = input.byte() % 4
         var plan = FaultPlan.rough(UInt64(input.byte()))
         plan.pipeBytesMax = max(plan.pipeBytesMax, 8000)
         plan.writeBytesMax = max(plan.writeBytesMax, 2000)
@@ -20,6 +21,11 @@ enum PairDriver {
                 var mplex = MplexLimits()
                 mplex.common = limits
                 return Mplex(role: role, limits: mplex)
+            }
+            guard kind != 3 else {
+                var http2 = HTTP2Limits()
+                http2.common = limits
+                return HTTP2(role: role, limits: http2)
             }
             var yamux = YamuxLimits()
             yamux.common = limits

@@ -16,6 +16,8 @@ struct Kind: Sendable, CustomTestStringConvertible {
     var bothOpen = true
     /// Frames that were not written can be taken back, and others can overtake them. What libnghttp2 has framed stays framed.
     var takesBack = true
+    /// A stream that was idle sends ahead of all bulk. libnghttp2 queues fairly, so it waits for one turn of each of the others.
+    var sendsSparseFirst: Bool { takesBack }
     /// What a stream may send at once, where there are windows.
     var windowBytes = Int(YamuxLimits.windowBytesInitial)
     let make: @Sendable (MuxerRole, MuxerLimits) -> any Muxer
@@ -58,6 +60,7 @@ struct Kind: Sendable, CustomTestStringConvertible {
     ) { role, common in
         var limits = HTTP2Limits()
         limits.common = common
+        limits.frameBytesMax = common.framePayloadBytesMax
         return HTTP2(role: role, limits: limits)
     }
 
