@@ -11,8 +11,8 @@ enum FrameType {
     static let continuation: UInt8 = 9
 }
 
-/// Follows the frames of received bytes without looking into them, for two purposes: every byte gets its account the moment it is handed to libnghttp2, whether the library
-/// reports it or not, and no more frames are handed over at a time than the events have room for.
+/// Follows the frames of received bytes without looking into them, for two purposes: every byte gets its account the moment it is handed to
+/// libnghttp2, whether the library reports it or not, and no more frames are handed over at a time than the events have room for.
 ///
 /// Invariant: the accounts hold every byte handed over, less a header that is still incomplete.
 struct FrameScanner: ~Copyable {

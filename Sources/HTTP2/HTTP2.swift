@@ -9,8 +9,8 @@ public import Muxers
 ///
 /// What is libnghttp2's is left to it: parsing, HPACK, flow control, and which stream sends next (fair queueing with the weights that all streams have when
 /// nobody sets any). It cannot undo what it has framed, so ``takeBack(_:)`` is never called: every frame is pinned in the gather, as it would
-/// be in the buffer of any program that uses the library. Payload is not copied on account of the library: received data is reported where it lies, and sent data goes
-/// from the stream's queue into the gather behind a header of nine bytes.
+/// be in the buffer of any program that uses the library. Payload is not copied on account of the library: received data is reported where
+/// it lies, and sent data goes from the stream's queue into the gather behind a header of nine bytes.
 ///
 /// ```
 ///   receive ──bytes──▶ Session ──signals──▶ HTTP2State ──events──▶ owner

@@ -6,8 +6,8 @@ import Muxers
 
 /// libnghttp2's session of one connection: owned here alone, freed with this object.
 ///
-/// The library calls back while it runs. A callback reads and writes ``HTTP2State`` and this object's own notes, never the session, and cannot throw: what it finds
-/// becomes a ``Signal``, to be handled when the library has returned.
+/// The library calls back while it runs. A callback reads and writes ``HTTP2State`` and this object's own notes, never the session, and cannot throw: what it
+/// finds becomes a ``Signal``, to be handled when the library has returned.
 ///
 /// Invariant: `gather` is set during ``transmit(into:byteLimit:eventsMax:)`` only, and data is framed only then and only as far as it has room.
 @safe final class Session {

@@ -29,7 +29,7 @@ import Testing
     }
 
     /// Readers that are slower than the far end: flow control holds it back, and everything arrives.
-    @Test(arguments: ["tcp", "tcp+yamux", "memory+yamux"], ["up", "down", "both"])
+    @Test(arguments: ["tcp", "tcp+yamux", "tcp+h2", "memory+yamux"], ["up", "down", "both"])
     func slowReadersHoldBackTheFarEnd(subject: String, direction: String) async throws {
         var scenario = try Scenario.counted(subject, .bulk, count: 500, streams: 3, messageSizeBytes: 10_000, direction: direction)
         scenario.flows[0].readRateBytesPerSecond = 20e6
@@ -116,7 +116,7 @@ import Testing
     @Test(arguments: [
         ("tcp+yamux", Workload.churn, 10), ("tcp+mplex", .churn, 10), ("memory+yamux", .churn, 10),
         // More than yamux opens without an acknowledgement.
-        ("tcp+yamux", .churn, 3000), ("memory+yamux", .churn, 3000),
+        ("tcp+yamux", .churn, 3000), ("memory+yamux", .churn, 3000), ("tcp+h2", .churn, 3000),
         ("tcp+yamux", .connect, 1), ("tcp+mplex", .connect, 1), ("memory+yamux", .connect, 1), ("unix", .connect, 1),
     ])
     func windowsOfTimeOfShortLives(subject: String, workload: Workload, streams: Int) async throws {
@@ -125,7 +125,7 @@ import Testing
         #expect(figures.messages > 0)
     }
 
-    @Test(arguments: ["tcp+yamux", "tcp+mplex", "tcp", "memory+yamux"], ["bulk", "request", "connect"])
+    @Test(arguments: ["tcp+yamux", "tcp+mplex", "tcp+h2", "tcp", "memory+yamux"], ["bulk", "request", "connect"])
     func severalLoopsASide(subject: String, workload: String) async throws {
         let kind = try Workload(parsing: workload)
         let figures = try await Lab.run(
