@@ -40,12 +40,13 @@ import Muxers
         var callbacks = unsafe cn_callbacks(
             frame_received: Callback.frameReceived, data_received: Callback.dataReceived, stream_closed: Callback.streamClosed,
             frame_not_sent: Callback.frameNotSent, send_data: Callback.sendData, read_length: Callback.readLength)
-        // A client may reset each stream that it may have at once, and after that 33 a second, which is the library's own limit.
         let window = UInt32(clamping: min(limits.windowBytes, Int(Int32.max)))
         let connectionWindow = UInt32(clamping: min(limits.connectionWindowBytes, Int(Int32.max)))
+        // A client may reset each stream that it may have at once, at any time, and after that 33 a second, which is the library's own limit.
+        let resetsAtOnce = UInt64(max(limits.common.streamsMax, 1000))
         var own = cn_limits(
             streams_max: UInt32(clamping: limits.common.streamsMax), window_bytes: window, connection_window_bytes: connectionWindow,
-            frame_bytes_max: UInt32(min(max(frameBytesMax, 16_384), 1 << 24 - 1)), resets_at_once_max: UInt64(max(limits.common.streamsMax, 1000)), resets_per_second_max: 33)
+            frame_bytes_max: UInt32(min(max(frameBytesMax, 16_384), 1 << 24 - 1)), resets_at_once_max: resetsAtOnce, resets_per_second_max: 33)
         guard let session = unsafe cn_session_new(isServer ? 1 : 0, &callbacks, &own, nil) else { fatalError("out of memory") }
         unsafe raw = session
         unsafe nghttp2_session_set_user_data(raw, Unmanaged.passUnretained(self).toOpaque())
