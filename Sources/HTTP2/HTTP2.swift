@@ -171,7 +171,7 @@ public struct HTTP2Limits: Sendable {
     public var connectionWindowBytes = 1 << 30
     /// Payload of one frame, where ``MuxerLimits/framePayloadBytesMax`` allows as much; also the largest that this end takes, but never less than the protocol's
     /// 16 KiB (RFC 9113, section 6.5.2). That is what libnghttp2's own programs send. Frames are its turns as well: with 64 KiB a request beside a hundred
-    /// bulk streams waits 4 to 9 times as long, for a bulk goodput that is within a tenth.
+    /// bulk streams waits eight to nine times as long, for a tenth more goodput of bulk.
     public var frameBytesMax = 16 << 10
     /// Answers and resets waiting to be written: a far end that provokes them and never reads ends its connection.
     public var controlFramesMax = 65_536
