@@ -129,6 +129,7 @@ public struct DriverRun: Sendable {
         try await Self.sleep(seconds: durationSeconds, isInterrupted)
         findings.end = try await pair.read(.end)
         try await pair.both(.stop, DriverContract.Done.self)
+        try await awaitEnd(pair)
         do {
             findings.traffic = .value(try PortTraffic.ofPort(pair.port))
         } catch {
@@ -141,14 +142,24 @@ public struct DriverRun: Sendable {
     private func awaitStreams(_ pair: DriverPair, _ perConnection: Int, _ isInterrupted: @Sendable () -> Bool) async throws {
         guard options.workload != .churn else { return }
         let wanted = perConnection * options.connections
+        try await poll(pair, isInterrupted, { $0 >= wanted }) { RunError.streamsMissing(client: $0.client.streams, server: $0.server.streams, wanted: wanted) }
+    }
+
+    /// What the client has sent may still be on its way when its last stream is over: the server is done when it has none left.
+    private func awaitEnd(_ pair: DriverPair) async throws {
+        try await poll(pair, { false }, { $0 == 0 }) { RunError.streamsLeft($0.client.streams + $0.server.streams, seconds: Self.answerSeconds) }
+    }
+
+    private func poll(
+        _ pair: DriverPair, _ isInterrupted: @Sendable () -> Bool, _ isFine: (Int) -> Bool,
+        failure: (BothSides<DriverContract.Streams>) -> RunError
+    ) async throws {
         let limit = Clock.now &+ UInt64(Self.answerSeconds * 1e9)
         while true {
             let streams = try await pair.both(.streams, DriverContract.Streams.self)
-            if streams.client.streams >= wanted && streams.server.streams >= wanted { return }
+            if isFine(streams.client.streams), isFine(streams.server.streams) { return }
             if isInterrupted() { throw RunError.interrupted }
-            guard Clock.now < limit else {
-                throw RunError.streamsMissing(client: streams.client.streams, server: streams.server.streams, wanted: wanted)
-            }
+            guard Clock.now < limit else { throw failure(streams) }
             try await Task.sleep(nanoseconds: 2_000_000)
         }
     }
