@@ -159,11 +159,6 @@ import Testing
         #expect(ComparisonText.text(record, width: 200).contains("Verdicts rest on interval and p alone"))
     }
 
-    @Test func manyDetailsDoNotBluntTheHeadline() throws {
-        let alone = try #require(headline(Self.record(factors: ["slower": 0.9]), "slower"))
-        #expect(alone.correctedProbability.value == alone.estimate.value?.probability)
-    }
-
     @Test func everyMetricIsInARun() {
         for metric in ComparisonMetric.all {
             let value = metric.value(in: Samples.request())

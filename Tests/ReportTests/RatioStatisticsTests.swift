@@ -181,15 +181,6 @@ import Testing
         #expect(Outliers.indices(of: []) == [])
         #expect(Outliers.indices(of: [7]) == [])
     }
-
-    @Test func holmsCorrection() {
-        // Holm (1979), as in any textbook: 0.01, 0.02, 0.03, 0.04 become 0.04, 0.06, 0.06, 0.06.
-        let corrected = HolmCorrection.corrected([0.04, nil, 0.01, 0.03, 0.02])
-        #expect(corrected[1] == nil)
-        for (found, expected) in zip([0, 2, 3, 4].map { corrected[$0] ?? -1 }, [0.06, 0.04, 0.06, 0.06]) { #expect(near(found, expected)) }
-        #expect(HolmCorrection.corrected([0.9, 0.8]) == [1, 1])
-        #expect(HolmCorrection.corrected([]) == [])
-    }
 }
 
 /// Noise with a standard deviation near 1.

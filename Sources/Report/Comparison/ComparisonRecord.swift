@@ -62,15 +62,12 @@ public struct ComparisonRecord: Codable, Sendable, Equatable {
     public struct Ratio: Codable, Sendable, Equatable {
         public let subject: String
         public let estimate: Measured<RatioEstimate>
-        /// p, corrected for the number of verdicts of the same role in this record (Holm).
-        public let correctedProbability: Measured<Double>
         public let judgement: Judgement
         /// Rounds without a ratio, with why.
         public let unpaired: [Unpaired]
 
         enum CodingKeys: String, CodingKey {
             case subject, estimate
-            case correctedProbability = "p_corrected"
             case judgement
             case unpaired = "rounds_without_ratio"
         }
@@ -124,54 +121,24 @@ private struct Comparing {
     let subjects: ComparisonSubjects
     let bootstrap: Bootstrap
 
-    /// An estimate that waits for its p to be corrected, which takes the p of all others.
-    private struct Pending {
-        let role: ComparisonRecord.Role
-        let estimate: Measured<RatioEstimate>
-        let pairs: PairedSamples
-    }
-
     func results(_ workloads: [ComparisonWorkload]) -> [ComparisonRecord.Workload] {
-        let pending = workloads.map { workload in
-            workload.metrics.map { metric in
-                subjects.candidates.map { candidate in
-                    let pairs = workload.pairs(metric, subjects.baseline, candidate)
-                    let estimate = RatioEstimate.paired(pairs, level: rule.level, bootstrap: bootstrap)
-                    return Pending(role: workload.headlines.contains(metric.name) ? .headline : .detail, estimate: estimate, pairs: pairs)
-                }
-            }
-        }
-        let all = pending.flatMap { $0.flatMap { $0 } }
-        var corrected: [ComparisonRecord.Role: [Double?]] = [:]
-        for role in [ComparisonRecord.Role.headline, .detail] {
-            corrected[role] = HolmCorrection.corrected(all.filter { $0.role == role }.map { $0.estimate.value?.probability })
-        }
-        // Taken in the order in which they were put in.
-        var taken: [ComparisonRecord.Role: Int] = [:]
-        func next(_ role: ComparisonRecord.Role) -> Double? {
-            defer { taken[role, default: 0] += 1 }
-            return corrected[role]?[taken[role, default: 0]]
-        }
-        return zip(workloads, pending).map { workload, pending in
+        workloads.map { workload in
             ComparisonRecord.Workload(
                 label: workload.label, parameters: workload.parameters,
-                metrics: zip(workload.metrics, pending).map { metric, pending in
+                metrics: workload.metrics.map { metric in
                     let role: ComparisonRecord.Role = workload.headlines.contains(metric.name) ? .headline : .detail
                     let noise = NoiseFloor.measured(workload.noise(metric, subjects.baseline), level: rule.level, bootstrap: bootstrap)
-                    let ratios = zip(subjects.candidates, pending).map { ratio($0, $1, noise, metric.better, next(role)) }
+                    let ratios = subjects.candidates.map { ratio($0, workload.pairs(metric, subjects.baseline, $0), noise, metric.better) }
                     return ComparisonRecord.Metric(metric: metric, role: role, values: values(workload, metric), noise: noise, ratios: ratios)
                 })
         }
     }
 
-    private func ratio(
-        _ subject: String, _ pending: Pending, _ noise: Measured<NoiseFloor>, _ better: Preference, _ corrected: Double?
-    ) -> ComparisonRecord.Ratio {
-        ComparisonRecord.Ratio(
-            subject: subject, estimate: pending.estimate,
-            correctedProbability: Measured(corrected, else: "there is no ratio"),
-            judgement: rule.judge(pending.estimate, preference: better, floor: noise.value, correctedProbability: corrected),
-            unpaired: pending.pairs.unpaired.map { ComparisonRecord.Unpaired(round: $0.round, reason: $0.reason) })
+    private func ratio(_ subject: String, _ pairs: PairedSamples, _ noise: Measured<NoiseFloor>, _ better: Preference) -> ComparisonRecord.Ratio {
+        let estimate = RatioEstimate.paired(pairs, level: rule.level, bootstrap: bootstrap)
+        return ComparisonRecord.Ratio(
+            subject: subject, estimate: estimate, judgement: rule.judge(estimate, preference: better, floor: noise.value),
+            unpaired: pairs.unpaired.map { ComparisonRecord.Unpaired(round: $0.round, reason: $0.reason) })
     }
 
     private func values(_ workload: ComparisonWorkload, _ metric: ComparisonMetric) -> [ComparisonRecord.Values] {

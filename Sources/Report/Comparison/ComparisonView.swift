@@ -49,8 +49,8 @@ struct ComparisonView {
         return [
             "ratio: the subject by \(subjects.baseline) in the same round (the mean of its two runs), over all rounds; interval: where the true "
                 + "ratio lies, at a level of \(level); spread: the lowest and the highest round beside the median.",
-            "better, worse: the interval excludes 1, p is below \(decimal(1 - record.rule.level)) (Wilcoxon's signed-rank test, corrected for the "
-                + "number of verdicts), and the difference is larger than what two runs of the same thing may differ by on this machine. "
+            "better, worse: the interval excludes 1, p is below \(decimal(1 - record.rule.level)) (Wilcoxon's signed-rank test), "
+                + "and the difference is larger than what two runs of the same thing may differ by on this machine. "
                 + "equal: the whole interval lies within \(percent(record.rule.margin)) of 1. cannot tell: anything else; it does not mean equal.",
         ]
     }

@@ -55,7 +55,7 @@ public struct ComparisonWorkload: Sendable, Equatable {
     public let label: String
     public let parameters: [String: Parameter]
     public let metrics: [ComparisonMetric]
-    /// Names of the metrics that this workload is made for. Their verdicts are corrected among each other only, so that many details do not blunt them.
+    /// Names of the metrics that this workload is made for.
     public let headlines: [String]
     public private(set) var rounds: [[RoundRun: [String: Measured<Double>]]] = []
 

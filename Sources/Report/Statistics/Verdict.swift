@@ -23,13 +23,14 @@ public struct Judgement: Codable, Sendable, Equatable {
 ///
 /// *Better* and *worse* need all three:
 /// 1. the interval excludes 1: the size of the difference is known well enough to have a sign;
-/// 2. p, corrected for how many verdicts are given (Holm), is below 1 - level: the test is exact for any symmetric noise and any number of
+/// 2. p is below 1 - level: the test is exact for any symmetric noise and any number of
 ///    rounds, where the interval is only good for many;
 /// 3. the estimate lies beyond the error of the instrument (``NoiseFloor/errorMax``). The first two ask whether the ratio is 1; but the ratio of two
 ///    identical things is not quite 1 on a machine where the place in a round matters, and with enough rounds any such bias becomes significant. The A/A
 ///    runs have the same bias, and as many rounds, so a difference that they cannot exclude is not told. This also makes the rule strict: by
 ///    themselves the first two would call one in a hundred comparisons of identical builds different (level 0.99), that is one in five who make 20 of
-///    them. The third is a threshold that is independent of them, and higher: with it one in some two thousand is (`VerdictTests`).
+///    them. The third is a threshold that is independent of them, and higher: with it one in some two thousand is (by simulation, as in `VerdictTests`), so p is not
+///    corrected for how many verdicts a comparison gives: a correction would need more rounds than a difference that anybody can see does.
 ///    Without A/A runs the margin stands in its place: differences that nobody cares about are not told.
 ///
 /// *Equal* needs the whole interval inside the margin: that no difference was found is no evidence that there is none.
@@ -54,17 +55,16 @@ public struct VerdictRule: Codable, Sendable, Equatable {
     ///   - estimate: what the rounds say.
     ///   - preference: which way is better.
     ///   - floor: what the A/A runs of the same rounds say; nil when there were none.
-    ///   - probability: p corrected for how many verdicts there are; nil when this is the only one.
     public func judge(
-        _ estimate: Measured<RatioEstimate>, preference: Preference, floor: NoiseFloor? = nil, correctedProbability probability: Double? = nil
+        _ estimate: Measured<RatioEstimate>, preference: Preference, floor: NoiseFloor? = nil
     ) -> Judgement {
         switch estimate {
-        case .value(let estimate): judge(estimate, preference, floor, probability ?? estimate.probability)
+        case .value(let estimate): judge(estimate, preference, floor)
         case .unavailable(let reason): Judgement(.cannotTell, "cannot tell: \(reason)")
         }
     }
 
-    private func judge(_ estimate: RatioEstimate, _ preference: Preference, _ floor: NoiseFloor?, _ probability: Double) -> Judgement {
+    private func judge(_ estimate: RatioEstimate, _ preference: Preference, _ floor: NoiseFloor?) -> Judgement {
         guard let interval = estimate.interval.value else { return Judgement(.cannotTell, "cannot tell: \(estimate.interval.reason ?? "no interval")") }
         if interval.low >= 1 - margin, interval.high <= 1 + margin {
             return Judgement(.equal, "equal within \(percent(margin))")
@@ -73,8 +73,8 @@ public struct VerdictRule: Codable, Sendable, Equatable {
         if interval.contains(1) {
             return Judgement(.cannotTell, "cannot tell: the interval holds 1" + effort(estimate))
         }
-        guard probability < 1 - level else {
-            return Judgement(.cannotTell, "cannot tell: p is \(Units.significant(probability)), not below \(decimal(1 - level))" + effort(estimate))
+        guard estimate.probability < 1 - level else {
+            return Judgement(.cannotTell, "cannot tell: p is \(Units.significant(estimate.probability)), not below \(decimal(1 - level))" + effort(estimate))
         }
         let threshold = log(1 + (floor.map { $0.errorMax.value ?? .infinity } ?? margin))
         guard size > threshold else {
