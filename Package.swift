@@ -21,9 +21,6 @@ func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .testTarget(name: name, dependencies: dependencies, swiftSettings: settings)
 }
 
-/// A build that is slower on purpose, to try whether `streamgauge compare` finds it: see Sources/Muxers/Yamux/Burn.swift.
-let burn: [SwiftSetting] = Context.environment["STREAMGAUGE_BURN"] == nil ? [] : [.define("STREAMGAUGE_BURN")]
-
 let package = Package(
     name: "StreamGauge",
     products: [
@@ -39,6 +36,9 @@ let package = Package(
         .library(name: "SecureChannels", targets: ["SecureChannels"]),
         .library(name: "HTTP2", targets: ["HTTP2"]),
         .library(name: "Gauge", targets: ["Gauge"]),
+    ],
+    traits: [
+        .trait(name: "BurnsCycles", description: "Slower on purpose, to try whether a comparison finds it: see Sources/Muxers/Yamux/Burn.swift."),
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
@@ -57,7 +57,7 @@ let package = Package(
         house("Ciphers", ["Bytes", "COpenSSL"]),
         house("Multiformats", ["Bytes"]),
         // Floor 2
-        .target(name: "Muxers", dependencies: ["Bytes"], swiftSettings: settings + burn),
+        house("Muxers", ["Bytes"]),
         house("HTTP2", ["Bytes", "CNghttp2", "Muxers"]),
         house("Negotiation", ["Bytes", "Multiformats"]),
         house("SecureChannels", ["Bytes", "Ciphers", "Multiformats"]),

@@ -51,7 +51,7 @@ struct YamuxMachine: ~Copyable {
     var windowGrowth = 0
     var roundTrip = RoundTrip()
     var marks: MarkerState
-    #if STREAMGAUGE_BURN
+    #if BurnsCycles
     var burn = Burn()
     #endif
 

@@ -91,7 +91,7 @@ extension YamuxMachine {
                 FrameTag.data, handle, opens: flags.contains(.syn), acknowledges: flags.contains(.ack), origin: origin)
             gather.appendFrame(header: header.high, header.length, tag: tag.bits, payload: payload)
             origin = turn.originOfTheRest
-            #if STREAMGAUGE_BURN
+            #if BurnsCycles
             burn.perFrame()
             #endif
 
