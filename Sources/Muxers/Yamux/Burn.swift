@@ -4,7 +4,7 @@
 struct Burn {
     /// Each waits for the one before it, some five cycles on current processors; part of that passes beside other work. What is left of it in a run is what
     /// `scripts/check-compare` measures.
-    private static let steps = 20
+    private static let steps = 18
     /// Kept, so that the work is not left out.
     private var value: UInt64 = 1
 
