@@ -4,17 +4,19 @@ import Load
 import Testing
 import TestSupport
 
-/// Multiplexers of other implementations at one end and ours at the other, in every workload: the drivers of `streamgauge compare`.
-@Suite(.serialized, .enabled(if: !MixedPairTests.foreign.isEmpty, "no driver is installed: scripts/install-drivers"), .timeLimit(.minutes(5)))
-struct MixedPairTests {
-    static let own = Driver(name: "swift", command: [Executable.path, "driver"])
-
-    /// The drivers that `scripts/install-drivers` has made.
-    static let foreign: [Driver] = {
+/// The drivers that `scripts/install-drivers` has made.
+enum ForeignDrivers {
+    static let installed: [Driver] = {
         let folder = Implementation.root.appending(path: DriverCatalogue.folder).path
         let catalogue = try? DriverCatalogue(program: Executable.path, folders: [folder])
         return catalogue?.drivers.filter { $0.name != DriverCatalogue.ownName } ?? []
     }()
+}
+
+/// Multiplexers of other implementations at one end and ours at the other, in every workload: the drivers of `streamgauge compare`.
+@Suite(.serialized, .enabled(if: !ForeignDrivers.installed.isEmpty, "no driver is installed: scripts/install-drivers"), .timeLimit(.minutes(5)))
+struct MixedPairTests {
+    static let own = Driver(name: "swift", command: [Executable.path, "driver"])
 
     struct Pair: CustomTestStringConvertible, Sendable {
         let client: Driver
@@ -23,7 +25,7 @@ struct MixedPairTests {
         var testDescription: String { "\(client.name)>\(server.name):\(stack)" }
     }
 
-    private static let pairs: [Pair] = foreign.flatMap { driver in
+    private static let pairs: [Pair] = ForeignDrivers.installed.flatMap { driver in
         (driver.name == "python" ? ["tcp+yamux", "tcp+mplex", "tcp"] : ["tcp+yamux", "tcp"]).flatMap { stack in
             [Pair(client: own, server: driver, stack: stack), Pair(client: driver, server: own, stack: stack)]
         }
