@@ -26,12 +26,14 @@ type about struct {
 	Stacks     []string `json:"stacks"`
 	Workloads  []string `json:"workloads"`
 	Directions []string `json:"directions"`
+	// How Go's net package reads and writes sockets.
+	SocketCalls string `json:"socket_calls"`
 }
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "about" {
 		version := fmt.Sprintf("hashicorp/yamux %s, smux %s, %s", yamuxVersion, smuxVersion, runtime.Version())
-		answer(about{1, "go", version, stacks, workloads, directions})
+		answer(about{1, "go", version, stacks, workloads, directions, "read/write"})
 		return
 	}
 	isClient, err := parse(os.Args[1:])
