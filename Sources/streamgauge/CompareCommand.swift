@@ -195,7 +195,10 @@ struct CompareCommand: AsyncParsableCommand {
         let own: [String?] = [workload, connections, streams, messageSize, direction, depth]
         if tax, matrix || cells != nil { throw ValidationError("--tax has workloads of its own: --matrix and --cells do not go with it") }
         if matrix || tax || cells != nil {
-            guard own.allSatisfy({ $0 == nil }) else { throw ValidationError("--matrix, --cells and --tax bring their own workloads: -w, -c, -m, -s, --direction and --depth do not go with them") }
+            guard own.allSatisfy({ $0 == nil }) else {
+                throw ValidationError(
+                    "--matrix, --cells and --tax bring their own workloads: -w, -c, -m, -s, --direction and --depth do not go with them")
+            }
             if let cells { return try named(cells.split(separator: ",").map(String.init)) }
             return matrix ? Cell.matrix : try named(["bulk-1", "request-1"])
         }

@@ -176,7 +176,8 @@ public enum DriverError: Error, Equatable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unknown(let name, let nearest, let known):
-            "there is no driver '\(name)'\(nearest.map { "; did you mean '\($0)'?" } ?? "") Known drivers: \(known.joined(separator: ", ")); scripts/install-drivers installs those of Benchmarks/Peers, --driver NAME=COMMAND names another"
+            "there is no driver '\(name)'\(nearest.map { "; did you mean '\($0)'?" } ?? "") Known drivers: \(known.joined(separator: ", ")); "
+                + "scripts/install-drivers installs those of Benchmarks/Peers, --driver NAME=COMMAND names another"
         case .notStarted(let command, let reason): "the driver '\(command)' cannot be started: \(reason)"
         case .ended(let driver, let during, let how): "the driver \(driver) ended with \(how) instead of answering '\(during)'"
         case .timeout(let driver, let during, let seconds): "the driver \(driver) did not answer '\(during)' within \(seconds) s"

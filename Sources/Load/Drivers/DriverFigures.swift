@@ -59,17 +59,22 @@ extension DriverRun {
         for direction in Direction.allCases {
             let (sent, received) = (reports[direction.sender].sent, reports[direction.receiver].received)
             guard sent != received else { continue }
-            figures.invalidate(
-                "the \(direction.sender) sent \(Units.format(count: sent.messages)) messages in \(Units.format(count: sent.bytes)) bytes and the \(direction.receiver) received \(Units.format(count: received.messages)) messages in \(Units.format(count: received.bytes))")
+            func said(_ carried: DriverContract.Carried) -> String {
+                "\(Units.format(count: carried.messages)) messages in \(Units.format(count: carried.bytes)) bytes"
+            }
+            figures.invalidate("the \(direction.sender) sent \(said(sent)) and the \(direction.receiver) received \(said(received))")
         }
         if options.workload == .idle, reports.client.sent.bytes &+ reports.server.sent.bytes > 0 {
             figures.invalidate("streams that should be silent carried \(Units.format(count: reports.client.sent.bytes &+ reports.server.sent.bytes)) bytes")
         }
         figures.wire = wire(reports, traffic)
         guard case .value(let wire) = figures.wire else { return }
-        for (direction, bytes) in [(Direction.up, wire.bytesUp), (.down, wire.bytesDown)] where bytes < reports[direction.receiver].received.bytes {
+        for (direction, bytes) in [(Direction.up, wire.bytesUp), (.down, wire.bytesDown)] {
+            let claimed = reports[direction.receiver].received.bytes
+            guard bytes < claimed else { continue }
             figures.invalidate(
-                "the kernel counted \(Units.format(count: bytes)) bytes from the \(direction.sender) and the \(direction.receiver) claims \(Units.format(count: reports[direction.receiver].received.bytes)) of payload")
+                "the kernel counted \(Units.format(count: bytes)) bytes from the \(direction.sender) and the \(direction.receiver) claims "
+                    + "\(Units.format(count: claimed)) of payload")
         }
     }
 

@@ -5,7 +5,8 @@ import Kernel
 /// One repeat of a subject of drivers: two processes, driven through the phases together and watched from outside.
 ///
 /// ```
-/// server ready ─▶ client ready ─▶ streams ─▶ (idle: settle, open, settle) ─▶ start ─▶ warm-up ─▶ begin ─ window ─ end ─▶ stop ─▶ the kernel's counts ─▶ report
+/// server ready ─▶ client ready ─▶ streams ─▶ (idle: settle, open, settle)
+///     ─▶ start ─▶ warm-up ─▶ begin ─ window ─ end ─▶ stop ─▶ no streams ─▶ the kernel's counts ─▶ report
 /// ```
 ///
 /// Nothing is believed before it is reconciled: what each end says it sent is what the other says it received, messages were compared, the kernel's

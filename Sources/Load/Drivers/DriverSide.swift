@@ -60,7 +60,8 @@ public final class DriverSide: Sendable {
     public static func client(_ options: DriverOptions, loops: [EventLoop], port: UInt16) async throws -> DriverSide {
         let (scenario, stack, run) = try await prepare(.client, options, loops)
         await run.onEach { $0.holdsConnections = true }
-        let side = try DriverSide(run, scenario, nil, Strangers(), DriverContract.Ready(), dialsTo: (try SocketAddress(ofRun: try Multiaddr("/ip4/127.0.0.1/tcp/\(port)")), stack))
+        let address = try SocketAddress(ofRun: try Multiaddr("/ip4/127.0.0.1/tcp/\(port)"))
+        let side = try DriverSide(run, scenario, nil, Strangers(), DriverContract.Ready(), dialsTo: (address, stack))
         // Without a multiplexer the second part of silent streams are connections that come later.
         let first = options.workload == .idle ? max(1, scenario.streams / 10) : scenario.streams
         try await side.dial(stack.hasMuxer ? 0..<1 : 0..<first)
