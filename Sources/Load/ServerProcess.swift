@@ -9,6 +9,7 @@ import Kernel
 public final class ServerProcess {
     private let process: Process
     private let lifeline: Pipe
+    private let output = Pipe()
     private let end: ProcessEnd
     public let address: Multiaddr
     public var processID: Int32 { process.processIdentifier }
@@ -32,7 +33,6 @@ public final class ServerProcess {
     ) throws(RunError) {
         process = Process()
         lifeline = Pipe()
-        let output = Pipe()
         process.executableURL = URL(fileURLWithPath: program)
         process.arguments = ["serve", "--listen", listen.description, "--threads", "\(threads)", "--io", io, "--until-stdin-ends"]
             + (core.map { ["--core", "\($0)"] } ?? [])
@@ -83,6 +83,8 @@ public final class ServerProcess {
     public func stop(within seconds: Double = 5) -> String? {
         // A write end that is closed is an input that has ended.
         try? lifeline.fileHandleForWriting.close()
+        // Foundation may keep the process, and its pipes with it.
+        defer { try? output.fileHandleForReading.close() }
         guard let how = end.wait(seconds) else {
             _ = end.force(processID)
             return "the server process \(processID) did not end when it was asked to, and was killed"

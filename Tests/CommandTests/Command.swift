@@ -61,6 +61,8 @@ final class Command: Sendable {
             Thread.detachNewThread {
                 // What is there, at once: `read(upToCount:)` waits for as much as it may return.
                 while case let data = handle.availableData, !data.isEmpty { gathered.add(data) }
+                // Foundation keeps some processes for ever, and their pipes with them: with a thousand descriptors it hears of no end any more.
+                try? handle.close()
                 gathered.close()
             }
         }

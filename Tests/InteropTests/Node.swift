@@ -152,6 +152,7 @@ final class Node: Sendable {
                     rest = Data(rest[(end + 1)...])
                 }
             }
+            try? reading.close()
             continuation.finish()
         }
     }

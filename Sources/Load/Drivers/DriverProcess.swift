@@ -55,6 +55,8 @@ final class DriverProcess: Sendable {
             while case let bytes = handle.availableData, !bytes.isEmpty {
                 guard take(bytes) else { break }
             }
+            // Foundation may keep a process, and its pipes with it, for longer than anybody needs it: thousands are started in a comparison.
+            try? handle.close()
             takeEnd()
         }
     }
@@ -108,8 +110,8 @@ final class DriverProcess: Sendable {
                 return state.nextID
             }
             guard let id else { return }
-            DispatchQueue.global().asyncAfter(deadline: .now() + seconds) { [self] in
-                state.withLock { state in
+            DispatchQueue.global().asyncAfter(deadline: .now() + seconds) { [weak self] in
+                self?.state.withLock { state in
                     if state.waiting?.id == id { Self.resume(&state, .late) }
                 }
             }

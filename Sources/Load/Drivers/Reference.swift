@@ -230,6 +230,7 @@ final class HelperProcess: Sendable {
             Thread.detachNewThread { [self] in
                 var data = Data()
                 while case let bytes = handle.availableData, !bytes.isEmpty, data.count < DriverContract.lineBytesMax { data += bytes }
+                try? handle.close()
                 continuation.resume(returning: data)
             }
         }
@@ -240,5 +241,8 @@ final class HelperProcess: Sendable {
         throw DriverError.ended(driver: name, during: "its run", how: "\(how)")
     }
 
-    func kill() { _ = end.force(process.processIdentifier) }
+    func kill() {
+        _ = end.force(process.processIdentifier)
+        try? handle.close()
+    }
 }
