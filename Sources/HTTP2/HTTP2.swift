@@ -5,7 +5,7 @@ public import Muxers
 ///
 /// libp2p has no protocol ID for it, so it is never negotiated: both ends know. Each stream is a request: the initiator, which is the client, opens one with
 /// HEADERS; the responder answers with HEADERS as soon as it has seen them; then DATA goes both ways, and END_STREAM is the half-close. Only the initiator
-/// opens streams. See ``Muxer`` for the order of calls.
+/// opens streams. See ``/Muxers/Muxer`` for the order of calls.
 ///
 /// What is libnghttp2's is left to it: parsing, HPACK, flow control, and which stream sends next (fair queueing with the weights that all streams have when
 /// nobody sets any). It cannot undo what it has framed, so ``takeBack(_:)`` is never called: every frame is pinned in the gather, as it would
@@ -160,7 +160,7 @@ public final class HTTP2: Muxer {
 
 /// The limits of an HTTP/2 connection.
 public struct HTTP2Limits: Sendable {
-    /// Those that all muxers have. The scheduler's own (``MuxerLimits/quantumBytes``, ``MuxerLimits/sparseBytesMax``) are of no consequence:
+    /// Those that all muxers have. The scheduler's own (``/Muxers/MuxerLimits/quantumBytes``, ``/Muxers/MuxerLimits/sparseBytesMax``) are of no consequence:
     /// libnghttp2 decides which stream sends.
     public var common = MuxerLimits()
     /// What one stream may send before the application has read it. Large enough not to hold back a stream on a fast link (1 MiB each millisecond of round
@@ -169,7 +169,7 @@ public struct HTTP2Limits: Sendable {
     /// The same for the connection: as good as none, so that a slow reader's stream does not hold up the others before its own window does. It is what
     /// libnghttp2's own load generator asks for.
     public var connectionWindowBytes = 1 << 30
-    /// Payload of one frame, where ``MuxerLimits/framePayloadBytesMax`` allows as much; also the largest that this end takes, but never less than the protocol's
+    /// Payload of one frame, where ``/Muxers/MuxerLimits/framePayloadBytesMax`` allows as much; also the largest that this end takes, but never less than the protocol's
     /// 16 KiB (RFC 9113, section 6.5.2). That is what libnghttp2's own programs send. Frames are its turns as well: with 64 KiB a request beside a hundred
     /// bulk streams waits eight to nine times as long, for a tenth more goodput of bulk.
     public var frameBytesMax = 16 << 10

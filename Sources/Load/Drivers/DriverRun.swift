@@ -28,6 +28,8 @@ public struct DriverRun: Sendable {
     ///   - subject: who is at each end.
     ///   - options: what is run; the stack is the subject's.
     ///   - ends: the two drivers, and what they say of themselves.
+    ///   - durationSeconds: length of the measured window.
+    ///   - omitSeconds: warm-up before it.
     /// - Throws: ``DriverError/notOffered(driver:what:offered:)`` for what a driver does not do.
     public init(
         _ subject: Subject, _ options: DriverOptions, ends: BothSides<(driver: Driver, about: DriverContract.About)>, durationSeconds: Double,
