@@ -79,6 +79,13 @@ import Testing
         #expect(figures.invalidReasons.contains { $0.contains(reason) && $0.contains("bad server") }, "\(figures.invalidReasons)")
     }
 
+    /// One that is gone when it is told something: the pipe to it is broken.
+    @Test func aClientThatEndsBetweenTwoCommands() async throws {
+        let fleeting = Driver(name: "fleeting", command: ["/bin/sh", "-c", "echo '{\"ready\":true}'; read command; echo '{\"streams\":0}'"])
+        let figures = try await Self.run(DriverOptions(stack: "tcp+yamux", workload: .bulk, messageBytes: 64), client: fleeting)
+        #expect(figures.invalidReasons.contains { $0.contains("fleeting client ended with status 0") }, "\(figures.invalidReasons)")
+    }
+
     @Test func aProgramThatIsNotThere() async throws {
         let figures = try await Self.run(
             DriverOptions(stack: "tcp+yamux", workload: .bulk, messageBytes: 64), client: Driver(name: "none", command: ["/nowhere/driver"]))

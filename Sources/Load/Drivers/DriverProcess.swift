@@ -31,10 +31,14 @@ final class DriverProcess: Sendable {
     let name: String
     let outside: OtherProcess
 
+    /// A command to a driver that has gone is an error to be told, and no signal that ends everything that was measured.
+    private static let ignoresBrokenPipes: Void = { signal(SIGPIPE, SIG_IGN) }()
+
     /// Starts `command` with `arguments`.
     ///
     /// - Throws: ``DriverError/notStarted(command:reason:)``.
     init(_ driver: Driver, role: String, arguments: [String]) throws(DriverError) {
+        _ = Self.ignoresBrokenPipes
         name = "\(driver.name) \(role)"
         process = Process()
         let (lifeline, output) = (Pipe(), Pipe())
