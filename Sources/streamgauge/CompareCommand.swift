@@ -2,6 +2,7 @@ import ArgumentParser
 import Foundation
 import Gauge
 import Load
+import Reactor
 import Report
 
 /// `streamgauge compare`: which is better for this work on this machine, by how much, and is that certain?
@@ -132,12 +133,21 @@ struct CompareCommand: AsyncParsableCommand {
         try deliver(contest, outputs.record, outputs.runs)
     }
 
+    /// The I/O interface that our own drivers' loops choose here.
+    private static var ioName: String {
+        get throws {
+            let loops = try Loops.start(count: 1, io: "auto", name: "probe", core: nil)
+            defer { Loops.stop(loops) }
+            return loops[0].io.name
+        }
+    }
+
     private func deliver(_ contest: Contest, _ recordFile: OutputFile?, _ runsFile: OutputFile?) throws {
         let environment = Environment.current(
-            allocator: "jemalloc", ioBackend: "auto", commit: ProcessInfo.processInfo.environment["STREAMGAUGE_COMMIT"])
+            allocator: "jemalloc", ioBackend: try Self.ioName, commit: ProcessInfo.processInfo.environment["STREAMGAUGE_COMMIT"])
         let record = ComparisonRecord(
             command: Runner.commandLine, seed: seed, rule: contest.verdicts, stopping: .value(contest.rule), subjects: contest.comparison,
-            order: contest.order, workloads: contest.workloads, environment: environment)
+            drivers: contest.versions, order: contest.order, workloads: contest.workloads, environment: environment)
         let runRecords = contest.runRecords(environment)
         var failures: [any Error] = []
         func attempt(_ body: () throws -> Void) { do { try body() } catch { failures.append(error) } }

@@ -92,6 +92,8 @@ final class Contest {
     private let interruption = Interruption()
     private let ticker = Ticker()
     private let drivers: [String: (driver: Driver, about: DriverContract.About)]
+    /// What was at the ends, drivers and references, by name.
+    let versions: [ComparisonRecord.DriverVersion]
 
     /// Names of subjects as they ran, for each round; the baseline is in it twice.
     private(set) var order: [[String]] = []
@@ -121,11 +123,20 @@ final class Contest {
         self.windowSeconds = windowSeconds
         self.omitSeconds = omitSeconds
         var drivers: [String: (driver: Driver, about: DriverContract.About)] = [:]
-        for name in Set(subjects.flatMap { [$0.client, $0.server] }) where Reference(rawValue: name) == nil {
-            let driver = try catalogue.driver(named: name)
-            drivers[name] = (driver, try await driver.about())
+        var versions: [ComparisonRecord.DriverVersion] = []
+        for name in Set(subjects.flatMap { [$0.client, $0.server] }).sorted() {
+            if let reference = Reference(rawValue: name) {
+                guard reference.isInstalled else { continue }
+                versions.append(.init(name: name, version: try await reference.version()))
+            } else {
+                let driver = try catalogue.driver(named: name)
+                let about = try await driver.about()
+                drivers[name] = (driver, about)
+                versions.append(.init(name: name, version: about.version))
+            }
         }
         self.drivers = drivers
+        self.versions = versions
         workloads = cells.map(\.workload)
         figures = Array(repeating: [:], count: cells.count)
         refusals = Array(repeating: [:], count: cells.count)

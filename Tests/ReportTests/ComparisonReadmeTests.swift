@@ -71,7 +71,7 @@ import Testing
         return ComparisonRecord(
             command: "streamgauge compare a b", seed: 1, rule: VerdictRule(),
             stopping: .value(StoppingRule(roundsMin: 10, roundsMax: 20, precision: 0.02)), subjects: ComparisonSubjects(baseline: "a", candidates: ["b"]),
-            order: Array(repeating: ["a", "b", "a"], count: 10), workloads: [workload], environment: Samples.environment, resamples: 100)
+            drivers: [.init(name: "swift", version: "1")], order: Array(repeating: ["a", "b", "a"], count: 10), workloads: [workload], environment: Samples.environment, resamples: 100)
     }
 
     private func expectSameKeys(_ json: [UInt8], _ heading: String) throws {

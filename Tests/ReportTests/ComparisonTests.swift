@@ -30,7 +30,7 @@ import Testing
         }
         return ComparisonRecord(
             command: "streamgauge compare tcp+yamux raw", seed: seed, rule: VerdictRule(), stopping: .unavailable("the number of rounds was given"),
-            subjects: subjects, order: order, workloads: [workload], environment: Samples.environment, resamples: 1000)
+            subjects: subjects, drivers: [.init(name: "swift", version: "streamgauge 1")], order: order, workloads: [workload], environment: Samples.environment, resamples: 1000)
     }
 
     private func headline(_ record: ComparisonRecord, _ subject: String) -> ComparisonRecord.Ratio? {
@@ -127,7 +127,7 @@ import Testing
         }
         let record = ComparisonRecord(
             command: "", seed: 1, rule: VerdictRule(), stopping: .value(StoppingRule(roundsMin: 1, roundsMax: 15, precision: 0.01)),
-            subjects: ComparisonSubjects(baseline: "a", candidates: ["b"]), order: Array(repeating: ["a", "b", "a"], count: 15),
+            subjects: ComparisonSubjects(baseline: "a", candidates: ["b"]), drivers: [], order: Array(repeating: ["a", "b", "a"], count: 15),
             workloads: [workload], environment: Samples.environment, resamples: 100)
         #expect(record.verdicts.allSatisfy { $0.ratio.judgement.verdict == .cannotTell })
         let goodput = try #require(record.workloads[0].metrics.first)
@@ -146,10 +146,20 @@ import Testing
         }
         let record = ComparisonRecord(
             command: "", seed: 1, rule: VerdictRule(), stopping: .unavailable("given"), subjects: ComparisonSubjects(baseline: "a", candidates: ["b"]),
-            order: [], workloads: [workload], environment: Samples.environment, resamples: 100)
+            drivers: [], order: [], workloads: [workload], environment: Samples.environment, resamples: 100)
         #expect(try JSONDecoder().decode(ComparisonRecord.self, from: Data(record.encodedJSON())) == record)
         #expect(!ComparisonText.text(record).isEmpty && !ComparisonMarkdown.text(record).isEmpty)
         #expect(record.workloads[0].metrics[0].ratios[0].unpaired.contains { $0.reason == "the two are too far apart for a ratio" })
+    }
+
+    /// A record from before drivers were noted is read as one that has none.
+    @Test func whatWasAtTheEndsIsTold() throws {
+        let record = Self.record(factors: ["slower": 0.9])
+        #expect(ComparisonText.text(record, width: 200).contains("At the ends: swift: streamgauge 1."))
+        var object = try #require(try JSONSerialization.jsonObject(with: Data(record.encodedJSON())) as? [String: Any])
+        object["drivers"] = nil
+        let old = try JSONDecoder().decode(ComparisonRecord.self, from: JSONSerialization.data(withJSONObject: object))
+        #expect(old.drivers == nil && old.workloads == record.workloads && !ComparisonText.text(old).contains("At the ends"))
     }
 
     @Test func withoutSecondRunsTheMarginStandsForTheNoise() throws {

@@ -15,13 +15,26 @@ public struct ComparisonRecord: Codable, Sendable, Equatable {
     /// Why no more rounds were made; absent where their number was given.
     public let stopping: Measured<StoppingRule>
     public let subjects: ComparisonSubjects
+    /// What was at the ends, by the name in a subject; nil in a record from before they were noted.
+    public let drivers: [DriverVersion]?
     /// For each round, in which order its runs were made; the baseline is named twice.
     public let order: [[String]]
     public let workloads: [Workload]
     public let environment: Environment
 
     enum CodingKeys: String, CodingKey {
-        case schema, command, seed, rule, stopping, subjects, order, workloads, environment
+        case schema, command, seed, rule, stopping, subjects, drivers, order, workloads, environment
+    }
+
+    /// What a driver says that it drives.
+    public struct DriverVersion: Codable, Sendable, Equatable {
+        public let name: String
+        public let version: String
+
+        public init(name: String, version: String) {
+            self.name = name
+            self.version = version
+        }
     }
 
     public struct Workload: Codable, Sendable, Equatable {
@@ -81,11 +94,12 @@ public struct ComparisonRecord: Codable, Sendable, Equatable {
     /// Computes everything from what the rounds gave.
     ///
     /// - Parameters:
+    ///   - drivers: what was at the ends.
     ///   - workloads: each with as many rounds as `order` has.
     ///   - resamples: of each interval.
     public init(
-        command: String, seed: UInt64, rule: VerdictRule, stopping: Measured<StoppingRule>, subjects: ComparisonSubjects, order: [[String]],
-        workloads: [ComparisonWorkload], environment: Environment, resamples: Int = Bootstrap.resamplesDefault
+        command: String, seed: UInt64, rule: VerdictRule, stopping: Measured<StoppingRule>, subjects: ComparisonSubjects, drivers: [DriverVersion],
+        order: [[String]], workloads: [ComparisonWorkload], environment: Environment, resamples: Int = Bootstrap.resamplesDefault
     ) {
         schema = Self.schema
         self.command = command
@@ -93,6 +107,7 @@ public struct ComparisonRecord: Codable, Sendable, Equatable {
         self.rule = rule
         self.stopping = stopping
         self.subjects = subjects
+        self.drivers = drivers
         self.order = order
         self.environment = environment
         self.workloads = Comparing(rule: rule, subjects: subjects, bootstrap: Bootstrap(resamples: resamples, seed: seed)).results(workloads)

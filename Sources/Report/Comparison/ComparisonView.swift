@@ -24,7 +24,9 @@ struct ComparisonView {
     var introduction: [String] {
         let rounds = record.rounds == 1 ? "1 round" : "\(Units.format(count: record.rounds)) rounds"
         let others = subjects.candidates.joined(separator: ", ")
+        let versions = (record.drivers ?? []).map { "\($0.name): \($0.version)" }.joined(separator: "; ")
         return ["\(others) beside \(subjects.baseline), \(rounds), all of them measured in every round and \(subjects.baseline) twice."]
+            + (versions.isEmpty ? [] : ["At the ends: \(versions)."])
     }
 
     /// A line for each verdict that the workloads are made for.
