@@ -37,6 +37,8 @@ public struct RunFigures: Codable, Sendable, Equatable {
     public var pacerLateness: Measured<LatencySummary> = .unmeasured
     /// How connections came up, step by step.
     public var connectSteps: Measured<[ConnectStep]> = .unmeasured
+    /// Where the time of messages went: for each flow and direction that has any, over the sampled messages that were sent and received in the window.
+    public var latencyStages: Measured<[LatencyStages]> = .unmeasured
     /// Jain's index over the bytes that each stream received in the window: 1 is equal shares.
     public var jainFairness: Measured<Double> = .unmeasured
     /// Streams that received less than a tenth of the mean.

@@ -90,6 +90,7 @@ extension RunFigures {
         case service = "service_ns"
         case pacerLateness = "pacer_lateness_ns"
         case connectSteps = "connect_steps"
+        case latencyStages = "latency_stages"
         case jainFairness = "jain_fairness"
         case starvedStreams = "starved_streams"
         case streamBytesMin = "stream_bytes_min"
@@ -140,6 +141,7 @@ extension RunFigures {
         try container.encode(service, forKey: .service)
         try container.encode(pacerLateness, forKey: .pacerLateness)
         try container.encode(connectSteps, forKey: .connectSteps)
+        try container.encode(latencyStages, forKey: .latencyStages)
         try container.encode(jainFairness, forKey: .jainFairness)
         try container.encode(starvedStreams, forKey: .starvedStreams)
         try container.encode(streamBytesMin, forKey: .streamBytesMin)
