@@ -301,6 +301,16 @@ public import Glibc
         if isEmpty { rewind() }
     }
 
+    /// Payload of the frames that have not wholly been written and whose tag is one of those meant; a frame that was begun counts whole.
+    public func unwrittenPayloadByteCount(where isMeant: (UInt64) -> Bool) -> Int {
+        var sum = 0
+        for index in framesHead..<framesUsed {
+            guard let length = unsafe frames[index].payload?.length, isMeant(unsafe frames[index].tag) else { continue }
+            sum += Int(length)
+        }
+        return sum
+    }
+
     /// Takes back the last frame of which no byte has been written, or returns nil when there is none.
     /// Call ``trim()`` after the last one.
     public mutating func popUnbegun() -> Frame? {

@@ -14,6 +14,10 @@ public struct RunSetup: Codable, Sendable, Equatable {
     public var depth: Int
     /// What the receivers of bulk read a second on each connection; absent where they read all at once.
     public var readRateBytesPerSecond: Measured<Double>
+    /// What went on beside the requests of `mixed`: `bulk`, `stopped`, `stalled` or `churn`.
+    public var beside: Measured<String>
+    /// Where it went on: `same_connection` or `own_connection`.
+    public var besideConnection: Measured<String>
     /// Operations a second that the pacer starts; absent in closed loop.
     public var ratePerSecond: Measured<Double>
     public var durationRequestedSeconds: Measured<Double>
@@ -31,6 +35,8 @@ public struct RunSetup: Codable, Sendable, Equatable {
     public init(
         subject: String, workload: String, direction: String = "up", connections: Int, streams: Int, messageSizeBytes: Int, depth: Int = 1,
         readRateBytesPerSecond: Measured<Double> = .unavailable("receivers read all at once"),
+        beside: Measured<String> = .unavailable("the workload is not mixed"),
+        besideConnection: Measured<String> = .unavailable("the workload is not mixed"),
         ratePerSecond: Measured<Double> = .unavailable("closed loop"),
         durationRequestedSeconds: Measured<Double> = .unavailable("the run ends by count"),
         countRequested: Measured<Int> = .unavailable("the run ends by time"), omitSeconds: Double = 0,
@@ -44,6 +50,8 @@ public struct RunSetup: Codable, Sendable, Equatable {
         self.messageSizeBytes = messageSizeBytes
         self.depth = depth
         self.readRateBytesPerSecond = readRateBytesPerSecond
+        self.beside = beside
+        self.besideConnection = besideConnection
         self.ratePerSecond = ratePerSecond
         self.durationRequestedSeconds = durationRequestedSeconds
         self.countRequested = countRequested
@@ -68,6 +76,8 @@ public struct RunSetup: Codable, Sendable, Equatable {
         case messageSizeBytes = "message_size_bytes"
         case depth
         case readRateBytesPerSecond = "read_rate_bytes_per_second"
+        case beside
+        case besideConnection = "beside_connection"
         case ratePerSecond = "rate_per_second"
         case durationRequestedSeconds = "duration_requested_seconds"
         case countRequested = "count_requested"

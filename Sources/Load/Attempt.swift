@@ -95,13 +95,12 @@ struct Attempt: Sendable {
     private func connect() async throws {
         let perConnection = stack.hasMuxer ? 1 : scenario.streams
         let dialler = Dialler(
-            address: address, token: token, streams: 0..<perConnection, connections: scenario.connections,
-            responder: generator.memoryResponder)
+            address: address, token: token, streams: 0..<perConnection, scenario: scenario, responder: generator.memoryResponder)
         let failure = await dialler.dialAll(local)
         if let failure { throw failure }
         guard scenario.flows[0].verb != .connect else { return }
-        let streams = await local.onEach { $0.streamsAtFirst }[0]
-        try await awaitStreams(scenario.connections * perConnection * streams)
+        let isIdle = scenario.flows[0].verb == .hold && stack.hasMuxer
+        try await awaitStreams(isIdle ? scenario.connections * max(1, scenario.streams / 10) : scenario.streamsInAll)
     }
 
     /// Waits until both sides have that many streams.

@@ -11,10 +11,12 @@ struct Dialler: Sendable {
 
     let address: SocketAddress
     let token: UInt64
-    /// Connections for each of the run's: without a muxer a stream is a connection, and these are the streams' numbers.
+    /// Connections for each of the run's: without a muxer a stream is a connection, and these are the streams' numbers, as far as the connection has them.
     let streams: Range<Int>
-    let connections: Int
+    let scenario: Scenario
     let responder: Responder?
+
+    func streams(of connection: UInt32) -> Range<Int> { streams.clamped(to: 0..<scenario.streams(on: Int(connection))) }
 
     /// Dials all; returns the first failure. Where each operation is a connection of its own none is dialled yet: they are made as traffic goes.
     func dialAll(_ run: SideRun) async -> RunError? {
@@ -51,7 +53,7 @@ private final class LoopDials {
     init(dialler: Dialler, shard: Shard, first: Int, stride: Int) {
         self.dialler = dialler
         self.shard = shard
-        connections = Swift.stride(from: first, to: dialler.connections, by: stride).map { UInt32($0) }
+        connections = Swift.stride(from: first, to: dialler.scenario.connections, by: stride).map { UInt32($0) }
     }
 
     func run(_ done: @escaping (RunError?) -> Void) {
@@ -61,11 +63,11 @@ private final class LoopDials {
             }
             return done(nil)
         }
-        var left = connections.count * dialler.streams.count
+        var left = connections.reduce(0) { $0 + dialler.streams(of: $1).count }
         var firstFailure: RunError?
         guard left > 0 else { return done(nil) }
         for connection in connections {
-            for stream in dialler.streams {
+            for stream in dialler.streams(of: connection) {
                 begin(Job(connection: connection, stream: UInt64(stream)) { failure in
                     firstFailure = firstFailure ?? failure
                     left -= 1

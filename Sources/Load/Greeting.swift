@@ -62,7 +62,7 @@ struct Greeting: Equatable {
 }
 
 /// Calls `body` with the bytes of `value`, most significant first.
-private func forEachByte(_ value: some FixedWidthInteger, _ body: (UInt8) -> Void) {
+func forEachByte(_ value: some FixedWidthInteger, _ body: (UInt8) -> Void) {
     for shift in stride(from: value.bitWidth - 8, through: 0, by: -8) {
         body(UInt8(truncatingIfNeeded: value >> shift))
     }

@@ -56,6 +56,7 @@ struct NodeWorkload: Sendable {
         guard flow.depth == 1 else { throw .contradiction("libp2p's ping is one at a time: --depth needs a StreamGauge server") }
         guard scenario.ratePerSecond == nil else { throw .contradiction("--rate needs a StreamGauge server") }
         guard flow.readRateBytesPerSecond == nil else { throw .contradiction("--read-rate needs a StreamGauge server") }
+        guard scenario.measuresStages != true else { throw .contradiction("--stages needs a StreamGauge server, which notes its side of a message's way") }
         if kind == .connect, scenario.streams > 1 { throw .contradiction("connect has one stream a connection: --streams does not go with it") }
     }
 

@@ -19,7 +19,7 @@ extension Attempt {
         for sentence in figures.ledger.imbalances() { figures.invalidate(sentence) }
         reconcile(clientReceipts, findings.server?.receipts, into: &figures)
         rates(client, server, into: &figures)
-        latencies(client, into: &figures)
+        latencies(client, server, into: &figures)
         figures.costs(client: (client.begin, client.end), server: server.map { ($0.begin, $0.end) }, absent: "the server did not report")
         memory(findings, client, server, into: &figures)
         return figures
@@ -76,13 +76,14 @@ extension Attempt {
 
     // MARK: Latency
 
-    private func latencies(_ client: SideOutcome, into figures: inout RunFigures) {
+    private func latencies(_ client: SideOutcome, _ server: SideOutcome?, into figures: inout RunFigures) {
         let reason = isOperational ? "no operation completed in the window" : "the workload has no answers to wait for"
         let intervals = figures.intervals
         figures.apply(client.recording, emptyBecause: reason)
         let steps = client.connectSteps.steps
         figures.connectSteps = Measured(steps.isEmpty ? nil : steps, else: scenario.flows[0].verb == .connect ? reason : "measured by the workload connect only")
         if !isOperational { figures.intervals = intervals }
+        figures.latencyStages = StageJoin.stages(client: client.stages, server: server?.stages, scenario: scenario)
         guard scenario.ratePerSecond != nil else {
             let closed = "closed loop: an operation starts when the one before it has ended"
             figures.service = .unavailable(closed)

@@ -39,19 +39,25 @@ public struct Scenario: Codable, Equatable, Sendable {
         public var depth: Int
         /// What the flow's receivers on a connection together read a second; nil is all, at once. A slower reader leaves it to flow control to hold back the far end.
         public var readRateBytesPerSecond: Double?
+        /// How long a receiver rests after each message before it reads on; nil is not at all.
+        public var restSeconds: Double?
 
-        public init(verb: Verb, streams: Int? = nil, messageSizeBytes: Int, depth: Int = 1, readRateBytesPerSecond: Double? = nil) {
+        public init(
+            verb: Verb, streams: Int? = nil, messageSizeBytes: Int, depth: Int = 1, readRateBytesPerSecond: Double? = nil, restSeconds: Double? = nil
+        ) {
             self.verb = verb
             self.streams = streams
             self.messageSizeBytes = messageSizeBytes
             self.depth = depth
             self.readRateBytesPerSecond = readRateBytesPerSecond
+            self.restSeconds = restSeconds
         }
 
         enum CodingKeys: String, CodingKey {
             case verb, streams, depth
             case messageSizeBytes = "message_size_bytes"
             case readRateBytesPerSecond = "read_rate_bytes_per_second"
+            case restSeconds = "rest_seconds"
         }
     }
 
@@ -83,6 +89,10 @@ public struct Scenario: Codable, Equatable, Sendable {
     public var io: String
     /// Event loops poll for this long before they sleep; 0 is not at all.
     public var spinSeconds: Double
+    /// Whether sampled messages have their times noted on their way, for ``/Gauge/LatencyStages``; nil is no.
+    public var measuresStages: Bool?
+    /// Whether the first flow is alone on the first connection, with one stream, and the others are on the connections behind it; nil is no.
+    public var separatesFirstFlow: Bool?
 
     enum CodingKeys: String, CodingKey {
         case subject, workload, connections, streams, flows, count, threads, verify, seed, io
@@ -90,12 +100,15 @@ public struct Scenario: Codable, Equatable, Sendable {
         case omitSeconds = "omit_seconds"
         case ratePerSecond = "rate_per_second"
         case spinSeconds = "spin_seconds"
+        case measuresStages = "measures_stages"
+        case separatesFirstFlow = "separates_first_flow"
     }
 
     public init(
         subject: String, workload: String, connections: Int = 1, streams: Int = 1, flows: [Flow], durationSeconds: Double? = 5,
         count: Int? = nil, omitSeconds: Double = 0.5, ratePerSecond: Double? = nil, threads: Int = 1, verify: String = "sampled",
-        seed: UInt64 = 1, io: String = "auto", spinSeconds: Double = 0
+        seed: UInt64 = 1, io: String = "auto", spinSeconds: Double = 0, measuresStages: Bool? = nil,
+        separatesFirstFlow: Bool? = nil
     ) {
         self.subject = subject
         self.workload = workload
@@ -111,10 +124,21 @@ public struct Scenario: Codable, Equatable, Sendable {
         self.seed = seed
         self.io = io
         self.spinSeconds = spinSeconds
+        self.measuresStages = measuresStages
+        self.separatesFirstFlow = separatesFirstFlow
     }
 
     /// Whether the server sends messages of its own accord.
     var serverSends: Bool { [.receive, .duplex].contains(flows[0].verb) }
+
+    /// How many streams a connection has at once; the first connection may have the first flow's alone.
+    func streams(on connection: Int) -> Int {
+        guard separatesFirstFlow == true else { return streams }
+        return connection == 0 ? 1 : streams - 1
+    }
+
+    /// Streams of all connections together.
+    var streamsInAll: Int { separatesFirstFlow == true ? 1 + (connections - 1) * (streams - 1) : connections * streams }
 
     /// Bytes of a message of the flow whose operations are counted: the first.
     public var messageSizeBytes: Int { flows[0].messageSizeBytes }
@@ -169,7 +193,7 @@ public enum Workload: String, CaseIterable, Sendable {
         case .churn: "open a stream, exchange a message, close it; as many at once as there are streams"
         case .connect: "open a connection, exchange a message, close it; as many at once as there are connections"
         case .idle: "streams held open in silence: memory per stream on each side"
-        case .mixed: "64-byte requests on one stream while the others run bulk"
+        case .mixed: "64-byte requests on one stream while the others run bulk, or what --beside says"
         }
     }
 
@@ -183,7 +207,7 @@ public enum Workload: String, CaseIterable, Sendable {
 
     /// What the streams of a connection do.
     public func flows(
-        messageSizeBytes size: Int, direction: String, depth: Int, readRateBytesPerSecond rate: Double? = nil
+        messageSizeBytes size: Int, direction: String, depth: Int, readRateBytesPerSecond rate: Double? = nil, beside: Aggressor = .bulk
     ) throws(ScenarioError) -> [Scenario.Flow] {
         let bulkVerbs: [String: Scenario.Flow.Verb] = ["up": .send, "down": .receive, "both": .duplex]
         guard let bulk = bulkVerbs[direction] else {
@@ -196,10 +220,8 @@ public enum Workload: String, CaseIterable, Sendable {
         case .connect: return [.init(verb: .connect, messageSizeBytes: size)]
         case .idle: return [.init(verb: .hold, messageSizeBytes: size)]
         case .mixed:
-            return [
-                .init(verb: .request, streams: 1, messageSizeBytes: 64, depth: depth),
-                .init(verb: bulk, messageSizeBytes: size, readRateBytesPerSecond: rate),
-            ]
+            return [.init(verb: .request, streams: 1, messageSizeBytes: 64, depth: depth)]
+                + beside.flows(bulk, messageSizeBytes: size, readRateBytesPerSecond: rate)
         }
     }
 }
@@ -231,6 +253,10 @@ extension Scenario {
                 try require(rate >= 1 && rate <= 1e12, "read rate", rate, "1 B to 1 TB a second")
                 guard flow.verb.isBulk else { throw .contradiction("--read-rate is for bulk, alone or in mixed: requests are answered when they are read") }
             }
+            if let rest = flow.restSeconds {
+                try require(rest > 0 && rest <= 10, "rest", rest, "above 0 s, at most 10 s")
+                guard flow.verb.isBulk, flow.readRateBytesPerSecond == nil else { throw .contradiction("receivers rest in bulk only, and not beside a read rate") }
+            }
             try require((flow.streams ?? 1) >= 1, "streams of a flow", flow.streams ?? 1, "at least 1")
         }
         try require((1...64).contains(threads), "threads", threads, "1 to 64")
@@ -246,17 +272,27 @@ extension Scenario {
         if ratePerSecond != nil && flows[0].verb != .request {
             throw .contradiction("--rate is for the workloads request and mixed: only they have operations that can be scheduled")
         }
-        if workload == Workload.mixed.rawValue && streams < 2 {
-            throw .contradiction("mixed needs at least 2 streams: one for requests, the others for bulk (-m 101 is usual)")
+        if workload == Workload.mixed.rawValue {
+            let streamsMin = flows.reduce(0) { $0 + ($1.streams ?? (flows.count > 2 ? 0 : 1)) }
+            guard streams >= max(2, streamsMin) else {
+                throw .contradiction("mixed needs at least \(max(2, streamsMin)) streams: one for requests, the others for what goes on beside them (-m 101 is usual)")
+            }
         }
         if count != nil && flows[0].verb == .hold {
             throw .contradiction("idle has no operations to count: give it a duration")
         }
+        if measuresStages == true, flows[0].verb == .connect || flows[0].verb == .hold {
+            throw .contradiction("--stages is for workloads whose streams carry messages: connect tells its own steps, and silent streams carry none")
+        }
         if flows.contains(where: { $0.verb == .connect }) && flows.count > 1 {
             throw .contradiction("connect cannot be mixed with other flows: it opens and closes whole connections")
         }
-        if flows.contains(where: { $0.verb == .churn }) && flows.count > 1 {
-            throw .contradiction("churn cannot be mixed with other flows yet")
+        if flows.count > 1, flows.dropLast().contains(where: { $0.verb == .churn }) {
+            throw .contradiction("churn beside other flows is the last of them: its streams are those that come behind theirs")
+        }
+        if separatesFirstFlow == true {
+            guard flows.count > 1, flows[0].streams == 1 else { throw .contradiction("a first flow on a connection of its own is for mixed, and has one stream") }
+            guard connections > 1 else { throw .contradiction("a first flow on a connection of its own takes a second connection for the others: give -c 2") }
         }
     }
 

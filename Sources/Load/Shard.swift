@@ -29,9 +29,12 @@ final class Shard {
     /// Secures connections and agrees on their multiplexer, where the stack has security.
     private let upgrader: Upgrader?
     var pacer: Pacer?
+    /// Nil where stages of latency are not measured.
+    let stages: StageRecorder?
 
     private(set) var isTrafficOn = false
     private(set) var isFinishing = false
+    private var isAbandoned = false
     /// Every message is checked, so that the last one surely is.
     private(set) var checksAll = false
     /// Connections stay when their last stream is over, until ``releaseConnections()``: their kernel counts are read in between.
@@ -70,6 +73,8 @@ final class Shard {
         payload = Payload(seed: scenario.seed)
         upgrader = try stack.makeUpgradeConfiguration().map { Upgrader($0, loop: loop) }
         sampleRule = try SampleRule(parsing: scenario.verify)
+        stages = scenario.measuresStages == true ? StageRecorder() : nil
+        if stages != nil { loop.transferTimeUsers += 1 }
         // The last message of each stream is its closing one, and counts as well.
         let closers = flows[0].verb.isBulk ? operations.map { min($0, streams) } : nil
         closersLeft = closers
@@ -123,7 +128,7 @@ final class Shard {
             let connection = Connection(channel: channel, muxer: makeMuxer(.initiator), handler: traffic, loop: loop, prefix: greeting)
             add(traffic, connection)
             connection.start()
-            traffic.open(streams: streamsAtFirst)
+            traffic.open(streams: streamsAtFirst(on: index))
             return done(nil)
         }
         upgrader.upgrade(channel, .initiator, prefix: greeting) { [self] result in
@@ -131,7 +136,7 @@ final class Shard {
             case .success(let upgraded):
                 traffic.readyAt = upgraded.report.marks.last?.nanoseconds ?? traffic.readyAt
                 adopt(upgraded, traffic, .initiator)
-                traffic.open(streams: streamsAtFirst)
+                traffic.open(streams: streamsAtFirst(on: index))
                 done(nil)
             case .failure(let error): done(error)
             }
@@ -153,15 +158,15 @@ final class Shard {
     }
 
     /// Streams that a connection opens at once. Silent ones come in two parts, so that memory can be told as a slope.
-    var streamsAtFirst: Int {
+    func streamsAtFirst(on connection: UInt32) -> Int {
         guard stack.hasMuxer else { return 1 }
-        return flows[0].verb == .hold ? max(1, scenario.streams / 10) : scenario.streams
+        return flows[0].verb == .hold ? max(1, scenario.streams / 10) : scenario.streams(on: Int(connection))
     }
 
     /// The second part.
     func openRemainingStreams() {
-        guard stack.hasMuxer, scenario.streams > streamsAtFirst else { return }
-        forEachLive { $0.open(streams: scenario.streams - streamsAtFirst) }
+        guard stack.hasMuxer else { return }
+        forEachLive { $0.open(streams: scenario.streams - streamsAtFirst(on: $0.index)) }
     }
 
     /// A connection that was accepted and has greeted. Returns who handles what comes next.
@@ -187,6 +192,7 @@ final class Shard {
 
     private func add(_ traffic: TrafficConnection, _ connection: Connection) {
         traffic.connection = connection
+        connection.tellsOfWrites = stages != nil
         live[traffic.index, default: []].append(traffic)
         liveCount += 1
     }
@@ -254,11 +260,13 @@ final class Shard {
     func beginWindow() {
         forEachLive { $0.beginWindow(at: now) }
         harvest.beginWindow()
+        stages?.begin()
         recorder.begin(at: freshNow())
     }
 
     func endWindow() {
         recorder.end(at: freshNow())
+        stages?.endSending()
         forEachLive { $0.endWindow(into: &harvest) }
     }
 
@@ -278,18 +286,24 @@ final class Shard {
 
     /// Gives up what is still open, or on its way.
     func abandon() {
+        if stages != nil, !isAbandoned { loop.transferTimeUsers -= 1 }
+        isAbandoned = true
         upgrader?.cancelAll()
         forEachLive { $0.connection?.abort() }
     }
 
     // MARK: What connections ask and tell
 
-    var reopensStreams: Bool { isTrafficOn && side == .client && flows[0].verb == .churn }
+    /// Whether a stream of the flow is followed by another.
+    func reopensStreams(ofFlow flow: Int) -> Bool { isTrafficOn && side == .client && flows[flow].verb == .churn }
     var reopensConnections: Bool { flows[0].verb == .connect }
 
-    func flow(ofStream ordinal: UInt64) -> (number: Int, flow: Scenario.Flow) {
+    /// What a stream is for: the last flow has all that come behind those of the others.
+    func flow(ofStream ordinal: UInt64, on connection: UInt32) -> (number: Int, flow: Scenario.Flow) {
         var first: UInt64 = 0
-        for (number, flow) in flows.enumerated() {
+        let isSeparate = scenario.separatesFirstFlow == true
+        if isSeparate && connection == 0 { return (0, flows[0]) }
+        for (number, flow) in flows.enumerated().dropFirst(isSeparate ? 1 : 0) {
             guard let count = flow.streams else { return (number, flow) }
             first += UInt64(count)
             if ordinal < first { return (number, flow) }

@@ -109,7 +109,26 @@ final class SideRun: Sendable {
             outcome.connectSteps.merge(steps)
             if live > 0 { outcome.problems.append("\(live) connections were still open at the end") }
         }
+        outcome.stages = await stageNotes()
         return (outcome, scenario.flows.contains { $0.verb.isEphemeral } ? PooledReceipts.merged(receipts) : receipts)
+    }
+}
+
+extension SideRun {
+    /// What all shards noted of the stages of latency; nil where they are not measured.
+    private func stageNotes() async -> StageNotes? {
+        guard scenario.measuresStages == true else { return nil }
+        let each = await onEach { shard in
+            var notes = StageNotes(bootID: StageNotes.bootIDHere)
+            shard.stages?.takeNotes(into: &notes)
+            return notes
+        }
+        var all = StageNotes(bootID: StageNotes.bootIDHere)
+        for notes in each {
+            all.sent.merge(notes.sent.rule, notes.sent.samples)
+            all.received.merge(notes.received.rule, notes.received.samples)
+        }
+        return all
     }
 }
 
@@ -121,6 +140,8 @@ struct SideOutcome: Codable, Equatable, Sendable {
     var windowBytes: [UInt64] = []
     var longestSilenceNanoseconds: UInt64 = 0
     var connectSteps = ConnectSteps()
+    /// Nil where stages of latency are not measured.
+    var stages: StageNotes?
     var begin: Usage
     var end: Usage
 

@@ -3,11 +3,10 @@ import Muxers
 import P2P
 import Reactor
 
-/// A receiver that is done with what it received at a fixed rate and no faster, as an application is that writes to a disk or a database. What it
-/// is not done with yet is credit withheld: the muxer's flow control has to hold the far end back.
+/// A receiver that is done with what it received at a fixed rate and no faster, as an application is that writes to a disk or a database.
 ///
-/// One for each flow of a connection that is read slowly. Invariant: while `owed` is not empty the timer is armed.
-final class SlowReader {
+/// Invariant: while `owed` is not empty the timer is armed.
+final class SlowReader: PacedReader {
     /// Short against what a person notices and long against a turn of the loop.
     private static let tick: Nanoseconds = 1_000_000
 
@@ -32,7 +31,6 @@ final class SlowReader {
 
     deinit { timer?.cancel() }
 
-    /// Bytes arrived that are to be read later.
     func received(_ byteCount: Int, on stream: StreamHandle, _ connection: Connection) {
         if self.connection == nil { self.connection = connection }
         let wasIdle = owed.isEmpty
@@ -42,7 +40,6 @@ final class SlowReader {
         arm()
     }
 
-    /// Reads all that is left, at once: the run is over, and only its end is waited for.
     func finish() {
         while let debt = owed.pop() { connection?.consume(debt.stream, byteCount: debt.byteCount) }
         timer?.cancel()

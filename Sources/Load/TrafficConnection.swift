@@ -17,14 +17,17 @@ final class TrafficConnection: StreamHandler {
     var connection: Connection?
     /// The channel's accounts beside the multiplexer's, where the connection is secured.
     var secured: (channel: SecuredChannel, report: UpgradeReport)?
-    private let state = Owned(State())
+    let state = Owned(State())
     private let payload: Payload
     private let sampleRule: SampleRule
-    /// For each flow; empty where nothing is read slowly.
-    private let slowReaders: [SlowReader?]
+    /// For each flow; empty where everything is read at once.
+    let pacedReaders: [(any PacedReader)?]
+    /// Nil where stages of latency are not measured.
+    private let stages: StageRecorder?
+    private let unwrittenStages = Owned(UnwrittenStages())
 
     /// What every message touches.
-    private struct State: ~Copyable {
+    struct State: ~Copyable {
         var lanes = Stack<Lane>()
         /// Of each flow.
         var shapes = Stack<MessageShape>()
@@ -50,7 +53,7 @@ final class TrafficConnection: StreamHandler {
     /// When the connection was ready for its first stream: the last step of coming up begins then.
     var readyAt: Nanoseconds = 0
     /// Streams still to be opened by this end.
-    private var wanted = 0
+    var wanted = 0
     private(set) var isReady = false
 
     init(shard: Shard, index: UInt32, streamBase: UInt64) {
@@ -59,8 +62,9 @@ final class TrafficConnection: StreamHandler {
         self.streamBase = streamBase
         payload = shard.payload
         sampleRule = shard.sampleRule
-        let readers = shard.flows.map { $0.readRateBytesPerSecond.map { SlowReader(loop: shard.loop, bytesPerSecond: $0) } }
-        slowReaders = readers.contains { $0 != nil } ? readers : []
+        let readers = shard.flows.map { $0.makeReader(shard.loop) }
+        pacedReaders = readers.contains { $0 != nil } ? readers : []
+        stages = shard.stages
         for shape in shard.shapes { state.value.shapes.push(shape) }
     }
 
@@ -81,7 +85,7 @@ final class TrafficConnection: StreamHandler {
                 let place = addLane(try connection.openStream(), isOpener: true)
                 wanted -= 1
                 // Churn: the next operation.
-                if shard.isTrafficOn && shard.isEphemeral { issue(place, intendedAt: shard.reopensConnections ? dialledAt : now, on: connection) }
+                if shard.isTrafficOn && isEphemeral(place) { issue(place, intendedAt: shard.reopensConnections ? dialledAt : now, on: connection) }
             } catch .tooManyUnacknowledgedStreams {
                 return
             } catch {
@@ -107,7 +111,7 @@ final class TrafficConnection: StreamHandler {
     private func addLane(_ stream: StreamHandle, isOpener: Bool) -> Int {
         let place = Int(stream.index)
         let ordinal = streamBase + (connection?.muxer.ordinal(of: stream) ?? 0)
-        let (number, flow) = shard.flow(ofStream: ordinal)
+        let (number, flow) = shard.flow(ofStream: ordinal, on: index)
         liveLanes += 1
         shard.streamBegan()
         if flow.verb == .hold {
@@ -144,7 +148,7 @@ final class TrafficConnection: StreamHandler {
         switch state.value.lanes[place].role {
         case .source, .duplex: fill(place, on: connection)
         case .requester:
-            guard let pacer = shard.pacer else { return issueAll(place, on: connection) }
+            guard let pacer = shard.pacer, state.value.lanes[place].flow == 0 else { return issueAll(place, on: connection) }
             for _ in 0..<shard.flows[Int(state.value.lanes[place].flow)].depth { pacer.laneFree(self, place) }
         case .vacant, .sink, .responder: break
         }
@@ -167,7 +171,7 @@ final class TrafficConnection: StreamHandler {
 
     private func issueAll(_ place: Int, on connection: Connection) {
         while state.value.lanes[place].outstanding < UInt32(shard.flows[Int(state.value.lanes[place].flow)].depth) {
-            guard shard.isTrafficOn, shard.mayIssue() else { return }
+            guard shard.isTrafficOn, state.value.lanes[place].flow > 0 || shard.mayIssue() else { return }
             issue(place, intendedAt: shard.freshNow(), on: connection)
         }
     }
@@ -180,8 +184,12 @@ final class TrafficConnection: StreamHandler {
         state.value.lanes[place].outstanding += 1
         _ = sendMessage(place, on: connection)
         // Where the operation is the stream's whole life, nothing follows the request.
-        if shard.isEphemeral { finishLane(place) }
+        if isEphemeral(place) { finishLane(place) }
     }
+
+    /// Whether the lane's stream, or connection, lives for one operation.
+    @inline(__always)
+    func isEphemeral(_ place: Int) -> Bool { shard.isEphemeral && shard.flows[Int(state.value.lanes[place].flow)].verb.isEphemeral }
 
     @inline(__always)
     private func startSlot(_ place: Int, _ message: UInt64) -> Int {
@@ -189,7 +197,7 @@ final class TrafficConnection: StreamHandler {
     }
 
     /// Queues one message; returns the bytes then queued, or nil when the stream is gone.
-    private func sendMessage(_ place: Int, on connection: Connection) -> Int? {
+    func sendMessage(_ place: Int, on connection: Connection) -> Int? {
         let lane = state.value.lanes[place]
         var sent = lane.sent
         let queued = send(lane, &sent, on: connection)
@@ -207,6 +215,7 @@ final class TrafficConnection: StreamHandler {
         var checksum: UInt64 = 0
         var offset = 0
         var queued = 0
+        if let stages, stages.wantsSent(message, key: sent.key) { noteSending(lane, message, sent.key, shape, stages) }
         do {
             repeat {
                 let count = shape.bytesLeftInPiece(offset)
@@ -225,9 +234,25 @@ final class TrafficConnection: StreamHandler {
         return queued
     }
 
+    /// Remembers when a sampled message was sent, until it is known when the kernel got it.
+    private func noteSending(_ lane: Lane, _ message: UInt64, _ key: UInt64, _ shape: MessageShape, _ stages: StageRecorder) {
+        let sample = StageSample(key: key, message: message, flow: lane.flow, first: shard.freshNow(), second: 0)
+        unwrittenStages.value.add(.init(stream: lane.handle, end: (message &+ 1) &* UInt64(shape.messageBytes), sample: sample), to: stages)
+    }
+
+    func connectionWrote(_ connection: Connection) {
+        guard let stages, !unwrittenStages.value.isEmpty else { return }
+        unwrittenStages.value.settle(at: connection.lastWriteAt, to: stages) { stream in
+            guard let place = lane(of: stream) else { return nil }
+            let lane = state.value.lanes[place]
+            let sent = lane.sent.messages &* UInt64(state.value.shapes[Int(lane.flow)].messageBytes)
+            return sent &- UInt64(connection.unwrittenByteCount(on: stream))
+        }
+    }
+
     /// The stream's lane, or nil for a silent stream.
     @inline(__always)
-    private func lane(of stream: StreamHandle) -> Int? {
+    func lane(of stream: StreamHandle) -> Int? {
         let place = Int(stream.index)
         return place < state.value.lanes.count && state.value.lanes[place].handle == stream ? place : nil
     }
@@ -263,7 +288,7 @@ final class TrafficConnection: StreamHandler {
         }
         state.value.batchBytes += range.count
         noteHeard(place)
-        guard !slowReaders.isEmpty, shard.isTrafficOn, let reader = slowReaders[Int(state.value.lanes[place].flow)] else { return range.count }
+        guard !pacedReaders.isEmpty, shard.isTrafficOn, let reader = pacedReaders[Int(state.value.lanes[place].flow)] else { return range.count }
         reader.received(range.count, on: stream, connection)
         return 0
     }
@@ -311,6 +336,12 @@ final class TrafficConnection: StreamHandler {
             shard.verifiedMessages &+= 1
         }
         if shard.checksAll { state.value.lanes[place].received.lastChecksum = state.value.lanes[place].messageChecksum }
+        if let stages, stages.wantsReceived(message, key: state.value.lanes[place].received.key) {
+            stages.received(
+                StageSample(
+                    key: state.value.lanes[place].received.key, message: message, flow: state.value.lanes[place].flow, first: shard.loop.lastReceiveAt,
+                    second: shard.freshNow()))
+        }
         state.value.lanes[place].received.messages = message + 1
         state.value.batchMessages += 1
         switch state.value.lanes[place].role {
@@ -328,10 +359,11 @@ final class TrafficConnection: StreamHandler {
             return shard.corruption("connection \(index), stream \(state.value.lanes[place].ordinal): an answer came that nothing asked for")
         }
         state.value.lanes[place].outstanding -= 1
-        shard.operationCompleted(startedAt: state.value.starts[slot], endedAt: now)
+        // What goes on beside the first flow is not counted.
+        if state.value.lanes[place].flow == 0 { shard.operationCompleted(startedAt: state.value.starts[slot], endedAt: now) }
         if shard.reopensConnections { shard.cameUp(self, firstAnswerAt: now) }
-        if shard.pacer != nil { shard.recorder.recordService(now &- state.value.serviceStarts[slot]) }
-        if shard.isEphemeral { return }
+        if shard.pacer != nil, state.value.lanes[place].flow == 0 { shard.recorder.recordService(now &- state.value.serviceStarts[slot]) }
+        if isEphemeral(place) { return }
         if shard.isFinishing { return finishLane(place) }
         if let pacer = shard.pacer { return pacer.laneFree(self, place) }
         guard shard.isTrafficOn, shard.mayIssue() else { return }
@@ -345,132 +377,5 @@ final class TrafficConnection: StreamHandler {
             state.value.batchMessages = 0
         }
         shard.batchEnded()
-    }
-
-    // MARK: The window
-
-    /// Notes where each stream stands, so that what it receives in the window can be told.
-    func beginWindow(at now: Nanoseconds) {
-        state.value.longestSilence = 0
-        for place in 0..<state.value.lanes.count where state.value.lanes[place].role != .vacant {
-            state.value.lanes[place].bytesAtWindow = receivedBytes(state.value.lanes[place])
-            state.value.lanes[place].heardAt = now
-        }
-    }
-
-    func endWindow(into harvest: inout Harvest) {
-        harvest.noteSilence(state.value.longestSilence)
-        for place in 0..<state.value.lanes.count { state.value.lanes[place].heardAt = 0 }
-        for place in 0..<state.value.lanes.count { noteWindowBytes(state.value.lanes[place], &harvest) }
-    }
-
-    /// What a stream received in the window, at the window's end or its own.
-    private func noteWindowBytes(_ lane: Lane, _ harvest: inout Harvest) {
-        guard !shard.isEphemeral else { return }
-        switch lane.role {
-        case .sink, .duplex, .requester: harvest.windowBytes.append(receivedBytes(lane) - lane.bytesAtWindow)
-        case .vacant, .source, .responder: break
-        }
-    }
-
-    private func receivedBytes(_ lane: Lane) -> UInt64 {
-        lane.received.messages * UInt64(shard.shapes[Int(lane.flow)].messageBytes) + UInt64(lane.offset)
-    }
-
-    // MARK: The end
-
-    func stopTraffic() {
-        // Streams that could not be opened yet, because the far end has not acknowledged enough of the others, would carry nothing any more.
-        wanted = 0
-        for reader in slowReaders { reader?.finish() }
-    }
-
-    /// Sends a last message that both ends check whole, and finishes; requesters wait for its answer. Nothing else is under way by now.
-    func finishTraffic() {
-        guard let connection else { return }
-        for place in 0..<state.value.lanes.count where state.value.lanes[place].role != .vacant && !state.value.lanes[place].isFinished {
-            switch state.value.lanes[place].role {
-            case .source, .duplex:
-                if shard.mayClose() { _ = sendMessage(place, on: connection) }
-                finishLane(place)
-            case .requester: issue(place, intendedAt: shard.freshNow(), on: connection)
-            case .vacant, .sink, .responder: break
-            }
-        }
-        while shard.side == .client, let stream = state.value.holders.pop() { finish(stream, on: connection) }
-        closeIfDone()
-    }
-
-    private func finishLane(_ place: Int) {
-        guard !state.value.lanes[place].isFinished, let connection else { return }
-        state.value.lanes[place].isFinished = true
-        finish(state.value.lanes[place].handle, on: connection)
-    }
-
-    private func finish(_ stream: StreamHandle, on connection: Connection) {
-        do {
-            try connection.finish(stream)
-        } catch {
-            shard.problem("connection \(index): finishing a stream failed: \(error)")
-        }
-    }
-
-    func streamFinished(_ stream: StreamHandle, on connection: Connection) {
-        guard let place = lane(of: stream) else {
-            // The client finished it, and so knows that it is over.
-            if shard.side == .server { finish(stream, on: connection) }
-            return
-        }
-        if state.value.lanes[place].offset != 0 {
-            shard.corruption("connection \(index), stream \(state.value.lanes[place].ordinal) ended in the middle of a message")
-        }
-        // A source of ours has an end of its own; every other role has said all it had to say.
-        if !state.value.lanes[place].role.isSource { finishLane(place) }
-    }
-
-    func streamClosed(_ stream: StreamHandle, on connection: Connection) {
-        retire(stream)
-        // Churn: the next stream takes the place of the one that closed.
-        if shard.reopensStreams && shard.mayIssue() {
-            open(streams: 1)
-        } else {
-            closeIfDone()
-        }
-    }
-
-    func streamReset(_ stream: StreamHandle, _ reset: StreamReset, on connection: Connection) {
-        let name = lane(of: stream).map { "\(state.value.lanes[$0].ordinal)" } ?? "(silent)"
-        shard.problem("connection \(index), stream \(name): \(reset)")
-        retire(stream)
-        closeIfDone()
-    }
-
-    /// Requests under way.
-    var outstanding: Int {
-        var sum = 0
-        for place in 0..<state.value.lanes.count where state.value.lanes[place].role == .requester { sum += Int(state.value.lanes[place].outstanding) }
-        return sum
-    }
-
-    /// The stream is over: its receipts are written.
-    private func retire(_ stream: StreamHandle) {
-        liveLanes -= 1
-        guard let place = lane(of: stream) else { return }
-        shard.writeReceipts(self, state.value.lanes[place])
-        if shard.recorder.isMeasuring { noteWindowBytes(state.value.lanes[place], &shard.harvest) }
-        state.value.lanes[place].role = .vacant
-        state.value.lanes[place].handle = .none
-    }
-
-    func closeIfDone() {
-        guard shard.isFinishing || shard.reopensConnections || shard.isEphemeral && !shard.isTrafficOn,
-            shard.side == .client, liveLanes == 0, let connection, shard.streamsEnded() else { return }
-        connection.close()
-    }
-
-    func connectionEnded(_ connection: Connection, _ reason: ConnectionEnd) {
-        if state.value.batchBytes > 0 { connectionBatchEnded(connection) }
-        for place in 0..<state.value.lanes.count where state.value.lanes[place].role != .vacant { retire(state.value.lanes[place].handle) }
-        shard.connectionEnded(self, connection, reason)
     }
 }

@@ -96,6 +96,10 @@ public protocol Muxer: AnyObject {
     /// Bytes queued on `stream` and not yet transmitted.
     func queuedByteCount(on stream: StreamHandle) -> Int
 
+    /// Bytes of `stream` that were given to ``send(_:on:)`` and that no write has taken yet: queued, or among what is left in `gather`, where a
+    /// frame that was begun counts whole. Where frames in the gather cannot be told apart by stream, all of them count.
+    func unwrittenByteCount(on stream: StreamHandle, in gather: borrowing Gather) -> Int
+
     /// Whether this stream was opened by this side.
     func isLocal(_ stream: StreamHandle) -> Bool
 
@@ -112,6 +116,10 @@ extension Muxer {
     @discardableResult @inlinable
     public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
         try send(QueuedSlice(payload), on: stream)
+    }
+
+    public func unwrittenByteCount(on stream: StreamHandle, in gather: borrowing Gather) -> Int {
+        queuedByteCount(on: stream) + gather.unwrittenPayloadByteCount { _ in true }
     }
 
     public var wantsInput: Bool { true }

@@ -3,69 +3,6 @@ public import Muxers
 public import Reactor
 public import SecureChannels
 
-/// What the application does with a connection's streams: the callback face. All calls come on the connection's loop.
-///
-/// A handler may open, send, finish, reset and consume from inside any of them; nothing is written before it returns.
-public protocol StreamHandler: AnyObject {
-    /// The far end opened a stream.
-    func streamOpened(_ stream: StreamHandle, on connection: Connection)
-
-    /// Bytes of a stream arrived. They lie in `block` and may change after this call; ``Connection/keep(_:_:)`` keeps them.
-    ///
-    /// Returns how many of them the application is done with. The rest is credit withheld: it is given back
-    /// with ``Connection/consume(_:byteCount:)``, and until then the far end's window shrinks.
-    func streamReceived(_ stream: StreamHandle, _ block: Block, _ range: Range<Int>, on connection: Connection) -> Int
-
-    /// The far end will send nothing more on the stream.
-    func streamFinished(_ stream: StreamHandle, on connection: Connection)
-    /// The stream ended at once. ``streamClosed(_:on:)`` does not follow.
-    func streamReset(_ stream: StreamHandle, _ reset: StreamReset, on connection: Connection)
-    /// Both sides have finished and everything was written: the handle is stale from here on.
-    func streamClosed(_ stream: StreamHandle, on connection: Connection)
-    /// What was queued has fallen to the low-water mark.
-    func streamWritable(_ stream: StreamHandle, on connection: Connection)
-    /// `openStream` was refused and may be tried again.
-    func connectionCanOpen(_ connection: Connection)
-    /// The far end takes no new streams any more; those that are open go on.
-    func connectionGoesAway(_ connection: Connection)
-    /// Everything that one read brought has been handled.
-    func connectionBatchEnded(_ connection: Connection)
-    /// The connection is over; no further call follows.
-    func connectionEnded(_ connection: Connection, _ reason: ConnectionEnd)
-}
-
-extension StreamHandler {
-    public func connectionGoesAway(_ connection: Connection) {}
-}
-
-/// How a connection ended.
-public enum ConnectionEnd: Error, Sendable, CustomStringConvertible {
-    /// Both sides said they were done; or the far end is gone without a word, by a reset or without TLS's farewell, and no stream was open: that
-    /// cannot be told from an end in order, and several implementations end every connection like this.
-    case orderly
-    /// The far end stopped sending, or was gone, while streams were open.
-    case remoteClosed(openStreams: Int)
-    /// The far end broke the multiplexer's protocol, or does not answer its pings.
-    case muxer(MuxerError)
-    /// What lies below failed.
-    case channel(ChannelError)
-    /// The secure channel gave the connection up.
-    case security(SecureChannelError)
-    /// This side gave up.
-    case aborted
-
-    public var description: String {
-        switch self {
-        case .orderly: "closed in order"
-        case .remoteClosed(let streams): "the far end closed the connection while \(streams) streams were open"
-        case .muxer(let error): "the far end broke the multiplexer's protocol: \(error)"
-        case .channel(let error): "\(error)"
-        case .security(let error): "the secure channel failed: \(error)"
-        case .aborted: "given up by this side"
-        }
-    }
-}
-
 /// A multiplexed connection: joins a channel, which moves bytes, and a muxer, which frames streams, on one event loop.
 ///
 /// ```
@@ -125,6 +62,11 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     public private(set) var partialWrites: UInt64 = 0
     /// Received bytes copied out of their block: see ``keep(_:_:)``, and small pieces that wait to be read by a task.
     public private(set) var bytesCopiedOut: UInt64 = 0
+
+    /// Whether the handler hears ``StreamHandler/connectionWrote(_:)``.
+    public var tellsOfWrites = false
+    /// When the last write began, while ``tellsOfWrites`` and the loop notes it (``/Reactor/EventLoop/transferTimeUsers``).
+    public private(set) var lastWriteAt: UInt64 = 0
 
     /// Takes `channel`, not started yet, and holds `handler` until the end. `prefix` goes ahead of the muxer's bytes, such as a greeting, and is counted as
     /// negotiation; `negotiationBytesReceived` were read from the channel already.
@@ -198,6 +140,9 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         muxer.reset(stream, code: code)
         hasSomethingToSay()
     }
+
+    /// Bytes of the stream that were given to `send` and that no write has taken yet; see ``/Muxers/Muxer/unwrittenByteCount(on:in:)``.
+    public func unwrittenByteCount(on stream: StreamHandle) -> Int { muxer.unwrittenByteCount(on: stream, in: hot.value.gather) }
 
     /// Gives back received bytes as credit.
     public func consume(_ stream: StreamHandle, byteCount: Int) {
@@ -359,7 +304,9 @@ public final class Connection: ChannelHandler, TurnEndHandler {
             dispatchOwnEvents()
             return finishWhenDone()
         }
-        switch channel.send(&hot.value.gather) {
+        let outcome = channel.send(&hot.value.gather)
+        if tellsOfWrites { lastWriteAt = loop.lastSendAt }
+        switch outcome {
         case .complete(let byteCount):
             settle(byteCount)
         case .partial(let byteCount):
@@ -411,6 +358,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
             hot.value.gather.trim()
         }
         budget.adapt(offered: offered, taken: byteCount)
+        if tellsOfWrites && byteCount > 0 { handler?.connectionWrote(self) }
         muxer.settle(events: &hot.value.events)
         dispatchOwnEvents()
     }

@@ -60,6 +60,7 @@ public final class MemoryChannel: Channel, TurnEndHandler {
             loop.schedule(at: loop.now &+ Self.poolRetryNanoseconds) { [weak self] in self?.wake() }
             return .blocked
         }
+        loop.noteSend()
         let count = gather.copyBytes(into: block, byteLimit: room)
         peer.inbox.append((block, count))
         peer.inboxBytes += count
@@ -117,6 +118,7 @@ public final class MemoryChannel: Channel, TurnEndHandler {
             let (block, count) = inbox.removeFirst()
             inboxBytes -= count
             bytesReceived += UInt64(count)
+            loop.noteReceive()
             handler.channelReceived(block, 0..<count)
             if peer?.isBlocked == true { peer?.wake() }
             wake()

@@ -324,6 +324,19 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// The time of this turn, nanoseconds: read after the wait, and before that by the first who is told what the wait brought and asks.
     public var now: UInt64 { isNowStale ? refreshNow() : cachedNow }
 
+    /// How many want every write and read of a channel to note when it was, which takes a reading of the clock for each. Who adds one takes it away again.
+    public var transferTimeUsers = 0
+    /// When a channel of this loop last offered bytes to what is below it, as far as somebody wanted it noted.
+    public private(set) var lastSendAt: UInt64 = 0
+    /// When a channel of this loop last got bytes from what is below it, as far as somebody wanted it noted.
+    public private(set) var lastReceiveAt: UInt64 = 0
+
+    /// A channel is about to offer bytes; for channels that are not the loop's own.
+    public func noteSend() { if transferTimeUsers > 0 { lastSendAt = backend.now } }
+
+    /// A channel has got bytes; for channels that are not the loop's own.
+    public func noteReceive() { if transferTimeUsers > 0 { lastReceiveAt = backend.now } }
+
     /// Reads the clock anew and makes that the time of this turn.
     public func refreshNow() -> UInt64 {
         cachedNow = backend.now

@@ -53,6 +53,7 @@ final class LoopChannel: Channel {
         loop.requireOnLoop()
         precondition(!isSendPending, "a send is still pending")
         guard state == .open else { return .failed(.closed) }
+        loop.noteSend()
         let outcome = loop.backend.send(token, &gather, owner: handler ?? self)
         switch outcome {
         case .complete(let count), .partial(let count): bytesSent &+= UInt64(count)
@@ -96,6 +97,7 @@ final class LoopChannel: Channel {
 
     func received(_ block: Block, _ range: Range<Int>) {
         bytesReceived &+= UInt64(range.count)
+        loop.noteReceive()
         handler?.channelReceived(block, range)
     }
 

@@ -113,3 +113,25 @@ enum ConnectTable {
         return table.lines(width: width, indent: 2)
     }
 }
+
+/// Where the time of messages went, stage by stage.
+enum StageTable {
+    static func lines(_ figures: RunFigures, width: Int) -> [String] {
+        guard let all = figures.latencyStages.value, !all.isEmpty else { return [] }
+        var table = TextTable([
+            TextTable.Column("", .left), TextTable.Column("mean"), TextTable.Column("share"), TextTable.Column("p50"), TextTable.Column("p99"),
+            TextTable.Column("max", importance: 1),
+        ])
+        for stages in all {
+            let whole = stages.summaries[.total]?.mean ?? 0
+            for stage in LatencyStages.Stage.allCases {
+                guard let summary = stages.summaries[stage] else { continue }
+                let times = [summary.p50, summary.p99, summary.max].map { Units.format(nanoseconds: $0) }
+                let share = whole > 0 ? "\(Units.significant(100 * Double(summary.mean) / Double(whole))) %" : ""
+                table.add(["\(stages.verb) \(stages.direction), \(stage.rawValue)", Units.format(nanoseconds: summary.mean), share] + times)
+            }
+        }
+        let counts = all.map { "\($0.verb) \($0.direction) \(Units.format(count: UInt64($0.summaries[.total]?.count ?? 0)))" }
+        return table.lines(width: width, indent: 2) + "sampled messages: \(counts.joined(separator: ", "))".wrappedList(to: width - 2, indent: 2).map { "  " + $0 }
+    }
+}

@@ -239,6 +239,8 @@ extension Contest {
                 let setup = RunSetup(
                     subject: subject.description, workload: options.workload.rawValue, direction: options.direction, connections: options.connections,
                     streams: options.streams, messageSizeBytes: isMixed ? 64 : options.messageBytes, depth: options.depth,
+                    beside: Measured(isMixed ? options.beside.rawValue : nil, else: "the workload is not mixed"),
+                    besideConnection: Measured(isMixed ? options.isApart ? "own_connection" : "same_connection" : nil, else: "the workload is not mixed"),
                     durationRequestedSeconds: .value(windowSeconds), omitSeconds: omitSeconds, verify: "at least one in 64", seed: seed)
                 return RunRecord(setup: setup, repeats: numbered, environment: environment, command: Runner.commandLine)
             }

@@ -88,10 +88,27 @@ struct DriverRunOptions: ParsableArguments {
     @Option(help: "Of the payload.")
     var seed: UInt64
 
+    @Option(help: "What goes on beside the requests of mixed: bulk, stopped, stalled or churn.")
+    var beside = Aggressor.bulk.rawValue
+
+    @Option(help: "Whether those requests have the first connection to themselves: yes or no.")
+    var apart = "no"
+
     private func make() throws -> DriverOptions {
         DriverOptions(
             stack: stack, workload: try parsed("--workload", workload) { try Workload(parsing: $0) }, direction: direction, connections: connections,
-            streams: streams, messageBytes: messageBytes, depth: depth, seed: seed)
+            streams: streams, messageBytes: messageBytes, depth: depth, seed: seed, beside: try parsed("--beside", beside) { try Aggressor(parsing: $0) },
+            isApart: try isApart)
+    }
+
+    private var isApart: Bool {
+        get throws {
+            switch apart {
+            case "yes": true
+            case "no": false
+            default: throw ValidationError("--apart is '\(apart)'; allowed is yes or no")
+            }
+        }
     }
 
     func check() throws {

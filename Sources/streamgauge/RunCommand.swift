@@ -25,6 +25,7 @@ struct RunCommand: AsyncParsableCommand {
               streamgauge run tcp+yamux -w request -m 100 -R 50000  open loop: 50,000 requests a second
               streamgauge run tcp+mplex -w mixed -m 101             a request beside a hundred bulk streams
               streamgauge run tcp+yamux -w mixed -m 101 --read-rate 200MiB   beside readers that are slow
+              streamgauge run tcp+yamux -w mixed -m 11 --beside stopped --stages   beside a reader that has stopped: where the time goes
               streamgauge run tcp+yamux -w idle -m 100000           memory of silent streams
               streamgauge run tcp+yamux -m 1000 --print-scenario > s.json
               streamgauge run --scenario s.json                     the same again
@@ -67,6 +68,12 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "What the receivers of bulk together read a second on each connection, such as 200MiB: slow readers. (default: all at once)")
     var readRate: String?
 
+    @Option(help: "What goes on beside the requests of mixed: bulk, stopped (one reader has stopped), stalled (readers rest) or churn. (default: bulk)")
+    var beside: String?
+
+    @Flag(help: "The requests of mixed have a connection to themselves; what goes on beside them is on the others (-c 2).")
+    var apart = false
+
     @Option(help: "Event loops on each side. (default: 1)")
     var threads: String?
 
@@ -81,6 +88,9 @@ struct RunCommand: AsyncParsableCommand {
 
     @Option(help: "Poll for this long before sleeping, such as 50us: lower latency for processor time. (default: 0)")
     var spin: String?
+
+    @Flag(help: "Note the times of sampled messages on their way: where the latency comes from (queue, transit, deliver).")
+    var stages = false
 
     @Option(help: "Read the scenario from a file; only --repeat, --target and the output options go with it.")
     var scenario: String?
@@ -166,10 +176,10 @@ struct RunCommand: AsyncParsableCommand {
 
     private func readScenario(_ path: String) throws -> Scenario {
         let others: [String?] = [
-            subject, workload, connections, streams, messageSize, duration, count, rate, omit, direction, depth, readRate, threads, io, verify,
+            subject, workload, connections, streams, messageSize, duration, count, rate, omit, direction, depth, readRate, beside, threads, io, verify,
             seed, spin,
         ]
-        guard others.allSatisfy({ $0 == nil }) else {
+        guard others.allSatisfy({ $0 == nil }), !stages, !apart else {
             throw ValidationError("--scenario brings its own subject and options; only --repeat, --target and the output options go with it")
         }
         guard FileManager.default.fileExists(atPath: path) else { throw ValidationError("--scenario: there is no file \(path)") }
@@ -206,13 +216,14 @@ struct RunCommand: AsyncParsableCommand {
                 messageSizeBytes: size, direction: direction ?? "up", depth: try number("--depth", depth, 1),
                 readRateBytesPerSecond: try parsed("--read-rate", ifGiven: readRate) {
                     Double(try Units.bytes($0.hasSuffix("/s") ? String($0.dropLast(2)) : $0))
-                }),
+                }, beside: try Aggressor(parsing: beside ?? "bulk")),
             durationSeconds: count == nil ? try parsed("--duration", duration ?? "5s", by: seconds) : nil,
             count: try parsed("--count", ifGiven: count) { try Units.count($0) },
             omitSeconds: count == nil ? try parsed("--omit", omit ?? "500ms", by: seconds) : 0,
             ratePerSecond: try parsed("--rate", ifGiven: rate) { try Units.rate($0) }, threads: try number("--threads", threads, 1),
             verify: try parsed("--verify", verify ?? "sampled") { try SampleRule(parsing: $0).description },
-            seed: UInt64(try number("--seed", seed, 1)), io: io ?? "auto", spinSeconds: try parsed("--spin", spin ?? "0s", by: seconds))
+            seed: UInt64(try number("--seed", seed, 1)), io: io ?? "auto", spinSeconds: try parsed("--spin", spin ?? "0s", by: seconds),
+            measuresStages: stages ? true : nil, separatesFirstFlow: apart ? true : nil)
     }
 
     /// Options that would be ignored: somebody who gives them expects something else than would be measured.
@@ -228,6 +239,12 @@ struct RunCommand: AsyncParsableCommand {
         }
         if readRate != nil && kind != .bulk && kind != .mixed {
             throw ValidationError("--read-rate is for the workloads bulk and mixed: \(kind.rawValue) has no bulk to read slowly")
+        }
+        if beside != nil || apart, kind != .mixed {
+            throw ValidationError("--beside and --apart are for the workload mixed: \(kind.rawValue) has nothing beside it")
+        }
+        if beside != nil && readRate != nil && beside != "bulk" {
+            throw ValidationError("--read-rate is for bulk: --beside \(beside ?? "") says by itself how it is read")
         }
         if depth != nil && kind != .request && kind != .mixed {
             throw ValidationError("--depth is for the workloads request and mixed: \(kind.rawValue) has one operation under way on a stream or none")

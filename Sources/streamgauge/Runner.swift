@@ -140,7 +140,10 @@ final class Runner: Sendable {
             connections: scenario.connections, streams: scenario.streams, messageSizeBytes: scenario.messageSizeBytes,
             depth: scenario.flows[0].depth,
             readRateBytesPerSecond: Measured(
-                scenario.flows.lazy.compactMap(\.readRateBytesPerSecond).first, else: "receivers read all at once"),
+                scenario.flows.last?.readRateBytesPerSecond, else: "receivers read all at once"),
+            beside: Measured(scenario.aggressor?.rawValue, else: "the workload is not mixed"),
+            besideConnection: Measured(
+                scenario.aggressor == nil ? nil : scenario.separatesFirstFlow == true ? "own_connection" : "same_connection", else: "the workload is not mixed"),
             ratePerSecond: Measured(scenario.ratePerSecond, else: "closed loop"),
             durationRequestedSeconds: Measured(scenario.durationSeconds, else: "the run ends by count"),
             countRequested: Measured(scenario.count, else: "the run ends by time"), omitSeconds: scenario.omitSeconds,

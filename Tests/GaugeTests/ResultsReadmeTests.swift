@@ -79,6 +79,7 @@ import Testing
         var steps = ConnectSteps()
         steps.record("tcp connected", nanoseconds: 1, roundTrips: 1)
         figures.connectSteps = .value(steps.steps)
+        figures.latencyStages = .value([Samples.latencyStages])
         figures.wire = .value(WireBytes(bytesUp: 1, bytesDown: 1, payloadBytes: 1))
         return RunRecord(setup: setup, repeats: [figures], environment: Samples.environment, command: "streamgauge run tcp+yamux")
     }

@@ -122,6 +122,14 @@ public final class Pair {
             if initiator.muxer.counters.sent != responder.muxer.counters.received { what.append("the responder counts otherwise than the initiator") }
             if responder.muxer.counters.sent != initiator.muxer.counters.received { what.append("the initiator counts otherwise than the responder") }
         }
+        if plan.cuts.isEmpty, plan.corruptions.isEmpty {
+            for (end, far) in [(initiator, responder), (responder, initiator)] where far.failure == nil {
+                for (key, count) in end.written {
+                    guard let log = far.logs[key], log.isLive, log.received.count < count else { continue }
+                    what.append("\(end.role) says \(count) bytes of stream \(key.wireID) were written, \(log.received.count) came")
+                }
+            }
+        }
         if !what.isEmpty { throw PairFailure(what: what, plan: plan) }
     }
 

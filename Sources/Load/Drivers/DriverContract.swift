@@ -29,9 +29,13 @@ public enum DriverContract {
         public var socketCalls: String?
         /// By stack: how many streams its client can open on a connection, where that is fewer than one would ask for.
         public var streamsMax: [String: Int]?
+        /// What it can have go on beside the requests of `mixed`; without it `bulk` alone.
+        public var beside: [String]?
+        /// Whether it can give those requests a connection of their own.
+        public var apart: Bool?
 
         enum CodingKeys: String, CodingKey {
-            case contract, name, version, stacks, workloads, directions
+            case contract, name, version, stacks, workloads, directions, beside, apart
             case socketCalls = "socket_calls"
             case streamsMax = "streams_max"
         }
@@ -118,11 +122,17 @@ public struct DriverOptions: Equatable, Sendable {
     public var messageBytes: Int
     public var depth: Int
     public var seed: UInt64
+    /// What goes on beside the requests of `mixed`.
+    public var beside: Aggressor
+    /// Whether those requests have the first connection to themselves.
+    public var isApart: Bool
 
     public init(
         stack: String, workload: Workload, direction: String = "up", connections: Int = 1, streams: Int = 1, messageBytes: Int, depth: Int = 1,
-        seed: UInt64 = 1
+        seed: UInt64 = 1, beside: Aggressor = .bulk, isApart: Bool = false
     ) {
+        self.beside = beside
+        self.isApart = isApart
         self.stack = stack
         self.workload = workload
         self.direction = direction
@@ -138,17 +148,21 @@ public struct DriverOptions: Equatable, Sendable {
         [
             "--stack", stack, "--workload", workload.rawValue, "--direction", direction, "--connections", "\(connections)", "--streams", "\(streams)",
             "--message-bytes", "\(messageBytes)", "--depth", "\(depth)", "--seed", "\(seed)",
-        ]
+        ] + (beside == .bulk ? [] : ["--beside", beside.rawValue]) + (isApart ? ["--apart", "yes"] : [])
     }
+
+    /// Streams of all connections together, when all are open.
+    public var streamsInAll: Int { isApart ? 1 + (connections - 1) * (streams - 1) : connections * streams }
 
     /// The same as a scenario of this program's own.
     ///
     /// - Throws: ``ScenarioError``, also for what the contract does not have.
     public func scenario(io: String = "auto") throws(ScenarioError) -> Scenario {
         guard workload != .connect else { throw .contradiction("drivers have no workload connect: their connections stay") }
-        let flows = try workload.flows(messageSizeBytes: messageBytes, direction: direction, depth: depth)
+        let flows = try workload.flows(messageSizeBytes: messageBytes, direction: direction, depth: depth, beside: beside)
         let scenario = Scenario(
-            subject: stack, workload: workload.rawValue, connections: connections, streams: streams, flows: flows, omitSeconds: 0, seed: seed, io: io)
+            subject: stack, workload: workload.rawValue, connections: connections, streams: streams, flows: flows, omitSeconds: 0, seed: seed, io: io,
+            separatesFirstFlow: isApart ? true : nil)
         try scenario.validate()
         return scenario
     }

@@ -42,6 +42,10 @@ public struct DriverRun: Sendable {
             try require("stack", subject.stack, about.stacks)
             try require("workload", options.workload.rawValue, about.workloads)
             try require("direction", options.direction, about.directions)
+            try require("aggressor", options.beside.rawValue, about.beside ?? [Aggressor.bulk.rawValue])
+            if options.isApart, about.apart != true {
+                throw .notOffered(driver: driver.name, what: "connection of their own for the requests of mixed", offered: ["all streams on each connection"])
+            }
         }
         if options.workload == .churn, !subject.stack.contains("+") {
             throw .notOffered(driver: ends.client.driver.name, what: "streams that come and go over '\(subject.stack)'", offered: ["stacks with a multiplexer"])
@@ -119,11 +123,11 @@ public struct DriverRun: Sendable {
 
     private func measure(_ pair: DriverPair, _ findings: inout Findings, _ isInterrupted: @escaping @Sendable () -> Bool) async throws {
         let isIdle = options.workload == .idle
-        try await awaitStreams(pair, isIdle ? max(1, options.streams / 10) : options.streams, isInterrupted)
+        try await awaitStreams(pair, isIdle ? options.connections * max(1, options.streams / 10) : options.streamsInAll, isInterrupted)
         if isIdle {
             let part = try await pair.settle()
             _ = try await pair.client.call(.open, DriverContract.Done.self, seconds: Self.answerSeconds)
-            try await awaitStreams(pair, options.streams, isInterrupted)
+            try await awaitStreams(pair, options.streamsInAll, isInterrupted)
             findings.idle = (part, try await pair.settle())
         }
         try await pair.both(.start, DriverContract.Done.self)
@@ -141,10 +145,9 @@ public struct DriverRun: Sendable {
         findings.reports = try await pair.both(.report, DriverContract.Report.self)
     }
 
-    /// Waits until both ends have that many streams on each connection. Without streams of churn: they come and go.
-    private func awaitStreams(_ pair: DriverPair, _ perConnection: Int, _ isInterrupted: @Sendable () -> Bool) async throws {
-        guard options.workload != .churn else { return }
-        let wanted = perConnection * options.connections
+    /// Waits until both ends have that many streams. Without streams of churn: they come and go.
+    private func awaitStreams(_ pair: DriverPair, _ wanted: Int, _ isInterrupted: @Sendable () -> Bool) async throws {
+        guard options.workload != .churn, options.beside != .churn else { return }
         try await poll(pair, isInterrupted, { $0 >= wanted }) { RunError.streamsMissing(client: $0.client.streams, server: $0.server.streams, wanted: wanted) }
     }
 

@@ -70,7 +70,7 @@ public final class DriverSide: Sendable {
 
     private func dial(_ streams: Range<Int>) async throws {
         guard let (address, _) = dialsTo, !streams.isEmpty else { return }
-        let dialler = Dialler(address: address, token: Self.token, streams: streams, connections: scenario.connections, responder: nil)
+        let dialler = Dialler(address: address, token: Self.token, streams: streams, scenario: scenario, responder: nil)
         if let failure = await dialler.dialAll(run) {
             await run.onEach { $0.abandon() }
             throw failure
@@ -107,7 +107,7 @@ public final class DriverSide: Sendable {
         return try line(
             DriverContract.About(
                 name: "swift", version: version, stacks: stacks, workloads: Workload.allCases.filter { $0 != .connect }.map(\.rawValue),
-                directions: ["up", "down", "both"]))
+                directions: ["up", "down", "both"], beside: Aggressor.allCases.map(\.rawValue), apart: true))
     }
 
     /// Carries out a command.

@@ -48,6 +48,9 @@ public final class Mplex: Muxer {
     public func close(code: GoAwayCode) { state.value.isClosing = true }
     public func ordinal(of stream: StreamHandle) -> UInt64? { state.value.ordinal(of: stream) }
     public func queuedByteCount(on stream: StreamHandle) -> Int { state.value.queuedByteCount(on: stream) }
+    public func unwrittenByteCount(on stream: StreamHandle, in gather: borrowing Gather) -> Int {
+        state.value.queuedByteCount(on: stream) + gather.unwrittenPayloadByteCount { state.value.isOfFrame(tag: $0, stream) }
+    }
     public func isLocal(_ stream: StreamHandle) -> Bool { state.value.isLocal(stream) }
     public var streamCount: Int { state.value.streams.count }
     public var counters: MuxerCounters { state.value.counters }

@@ -205,6 +205,12 @@ extension YamuxMachine {
 
     // MARK: Taking back
 
+    /// Whether a frame with this tag carries data of `stream`.
+    func isOfFrame(tag bits: UInt64, _ stream: StreamHandle) -> Bool {
+        let tag = FrameTag(bits: bits)
+        return tag.kind == FrameTag.data && tag.index == Int(stream.index) && tag.generation == stream.generation & 0xffff
+    }
+
     mutating func takeBack(_ frame: consuming Gather.Frame) {
         let tag = FrameTag(bits: frame.tag)
         let byteCount = frame.payloadByteCount
