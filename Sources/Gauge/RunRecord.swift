@@ -157,7 +157,9 @@ extension RunRecord: Codable {
 
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        setup = try RunSetup(from: decoder)
+        var setup = try RunSetup(from: decoder)
+        setup.fillInBeside()
+        self.setup = setup
         figures = try RunFigures(from: decoder)
         headlineRepeat = try container.decode(Int.self, forKey: .headlineRepeat)
         goodputSpread = try container.decode(Measured<Spread>.self, forKey: .goodputSpread)

@@ -62,6 +62,14 @@ public struct RunSetup: Codable, Sendable, Equatable {
         self.seed = seed
     }
 
+    /// In records from before there was a choice, bulk went on beside the requests of `mixed`, on the same connection.
+    mutating func fillInBeside() {
+        guard beside.value == nil else { return }
+        let isMixed = workload == "mixed"
+        beside = Measured(isMixed ? "bulk" : nil, else: "the workload is not mixed")
+        besideConnection = Measured(isMixed ? "same_connection" : nil, else: "the workload is not mixed")
+    }
+
     /// Which figure says how well a repeat went: the median repeat is chosen by it.
     public var headlineMetric: HeadlineMetric {
         switch workload {

@@ -124,6 +124,8 @@ enum Shape {
     static func describe(_ setup: RunSetup) -> String {
         var parts = [setup.subject, workload(setup), streams(setup)]
         if setup.workload != "idle", setup.workload != "connect" { parts.append("\(Units.exact(bytes: setup.messageSizeBytes)) messages") }
+        if let beside = setup.beside.value, beside != "bulk" { parts.append("beside \(beside)") }
+        if setup.besideConnection.value == "own_connection" { parts.append("on connections of their own") }
         if setup.depth > 1 { parts.append("depth \(setup.depth)") }
         if let rate = setup.readRateBytesPerSecond.value { parts.append("read at \(Units.format(bytesPerSecond: rate))") }
         if let rate = setup.ratePerSecond.value { parts.append("\(Units.format(perSecond: rate)) open loop") }

@@ -106,9 +106,7 @@ struct CompareCommand: AsyncParsableCommand {
         )
         let contest: Contest
         do {
-            let environment = ProcessInfo.processInfo.environment["STREAMGAUGE_DRIVERS"]
-            let folders = environment.map { $0.split(separator: ":").map(String.init) } ?? [DriverCatalogue.folder]
-            let catalogue = try DriverCatalogue(program: Runner.program, folders: folders, named: named)
+            let catalogue = try DriverCatalogue.standard(named: named)
             let (stopping, verdicts) = try makeRules()
             contest = try await Contest(
                 try makeSubjects(), try makeCells(), catalogue, rule: stopping, verdicts: verdicts, seed: seed, windowSeconds: window, omitSeconds: warmUp)
@@ -133,30 +131,19 @@ struct CompareCommand: AsyncParsableCommand {
         try deliver(contest, outputs.record, outputs.runs)
     }
 
-    /// The I/O interface that our own drivers' loops choose here.
-    private static var ioName: String {
-        get throws {
-            let loops = try Loops.start(count: 1, io: "auto", name: "probe", core: nil)
-            defer { Loops.stop(loops) }
-            return loops[0].io.name
-        }
-    }
-
     private func deliver(_ contest: Contest, _ recordFile: OutputFile?, _ runsFile: OutputFile?) throws {
         let environment = Environment.current(
-            allocator: "jemalloc", ioBackend: try Self.ioName, commit: ProcessInfo.processInfo.environment["STREAMGAUGE_COMMIT"])
+            allocator: "jemalloc", ioBackend: try Loops.chosenIOName, commit: ProcessInfo.processInfo.environment["STREAMGAUGE_COMMIT"])
         let record = ComparisonRecord(
             command: Runner.commandLine, seed: seed, rule: contest.verdicts, stopping: .value(contest.rule), subjects: contest.comparison,
             drivers: contest.versions, order: contest.order, workloads: contest.workloads, environment: environment)
         let runRecords = contest.runRecords(environment)
-        var failures: [any Error] = []
-        func attempt(_ body: () throws -> Void) { do { try body() } catch { failures.append(error) } }
-        attempt { try recordFile?.write(try record.encodedJSON()) }
-        attempt { try runsFile?.write(try RecordEncoder.encode(runRecords)) }
-        attempt { try StandardOutput.write(try format.data(record, withLayers: tax)) }
-        for failure in failures { Exit.tell(failure) }
+        let isWritten = Deliveries.attempt([
+            { try recordFile?.write(try record.encodedJSON()) }, { try runsFile?.write(try RecordEncoder.encode(runRecords)) },
+            { try StandardOutput.write(try format.data(record, withLayers: tax)) },
+        ])
         let isMissing = contest.refusals.contains { !$0.isEmpty } && !matrix
-        if !failures.isEmpty || isMissing || runRecords.contains(where: { !$0.valid }) { throw Exit.failed }
+        if !isWritten || isMissing || runRecords.contains(where: { !$0.valid }) { throw Exit.failed }
     }
 
     // MARK: What was asked for

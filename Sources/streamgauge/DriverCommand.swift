@@ -158,3 +158,11 @@ private struct StandardInputLines {
         }
     }
 }
+
+extension DriverCatalogue {
+    /// This program's own driver, those that are installed (or in the folders that STREAMGAUGE_DRIVERS lists), and those of the command line.
+    static func standard(named: [String]) throws(ScenarioError) -> DriverCatalogue {
+        let folders = ProcessInfo.processInfo.environment["STREAMGAUGE_DRIVERS"].map { $0.split(separator: ":").map(String.init) }
+        return try DriverCatalogue(program: Runner.program, folders: folders ?? [DriverCatalogue.folder], named: named)
+    }
+}

@@ -23,6 +23,15 @@ enum Loops {
         }
     }
 
+    /// The I/O interface that loops choose here by themselves.
+    static var chosenIOName: String {
+        get throws {
+            let loops = try start(count: 1, io: "auto", name: "probe", core: nil)
+            defer { stop(loops) }
+            return loops[0].io.name
+        }
+    }
+
     static func stop(_ loops: [EventLoop]) {
         for loop in loops { loop.stop() }
         for loop in loops { loop.join() }

@@ -17,6 +17,7 @@ struct StreamGauge: AsyncParsableCommand {
               streamgauge run tcp+mplex -w churn -m 100 -n 100000
               streamgauge compare tcp+yamux go:tcp+yamux     side by side: ratios, and a verdict
               streamgauge diff old.json new.json             two stored records likewise
+              streamgauge interference tcp+yamux tcp+mplex   a small request beside bulk, stopped readers, churn
               streamgauge serve --listen /ip4/127.0.0.1/tcp/4001
               streamgauge ping /ip4/127.0.0.1/tcp/4002       libp2p's ping to any node; identify and perf likewise
 
@@ -26,7 +27,7 @@ struct StreamGauge: AsyncParsableCommand {
             Exit codes: 0 ok, 1 regression, 2 measurement INVALID or subject failed, 64 usage.
             """,
         subcommands: [
-            CanonicalCommand.self, RunCommand.self, CompareCommand.self, DiffCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self,
+            CanonicalCommand.self, RunCommand.self, CompareCommand.self, DiffCommand.self, InterferenceCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self,
             PingCommand.self, IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self, DriverCommand.self,
         ],
         defaultSubcommand: CanonicalCommand.self)
@@ -67,19 +68,18 @@ func seconds(_ text: String) throws(UnitsError) -> Double { Double(try Units.dur
 /// Prints records, and writes them to a file if there is one. The file comes first: who reads what is printed may have gone, and the process with it. What was
 /// measured is not lost with one of the two: the other is tried as well.
 func deliver(_ records: [RunRecord], _ format: OutputFormat, to file: OutputFile?, _ bytes: () throws -> [UInt8]) throws {
-    var failures: [any Error] = []
-    do {
-        try file?.write(try bytes())
-    } catch {
-        failures.append(error)
+    guard Deliveries.attempt([{ try file?.write(try bytes()) }, { try StandardOutput.write(try format.data(records)) }]) else { throw Exit.failed }
+}
+
+/// Several places that results go to: what was measured is not lost with one of them.
+enum Deliveries {
+    /// Tries all, in order, and tells what went wrong. Returns whether nothing did.
+    static func attempt(_ deliveries: [() throws -> Void]) -> Bool {
+        var failures: [any Error] = []
+        for deliver in deliveries { do { try deliver() } catch { failures.append(error) } }
+        for failure in failures { Exit.tell(failure) }
+        return failures.isEmpty
     }
-    do {
-        try StandardOutput.write(try format.data(records))
-    } catch {
-        failures.append(error)
-    }
-    for failure in failures { Exit.tell(failure) }
-    if !failures.isEmpty { throw Exit.failed }
 }
 
 /// Where results go, and what other programs read.

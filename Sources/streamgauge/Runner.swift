@@ -174,6 +174,11 @@ final class ProgressView: Sendable {
         var last: (seconds: Double, totals: Recording.Totals) = (0, Recording.Totals())
     }
 
+    /// Shows nothing: something else tells how far it has come.
+    static var none: ProgressView { ProgressView(State(live: nil, showsIntervals: false)) }
+
+    private init(_ state: consuming State) { self.state = Mutex(state) }
+
     /// - Parameter showsIntervals: a line for each second stays on the screen, also where it is not a terminal.
     init(showsIntervals: Bool) {
         let width = Terminal.width(of: .standardError)

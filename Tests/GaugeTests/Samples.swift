@@ -19,6 +19,17 @@ enum Samples {
         subject: "tcp+yamux", workload: "bulk", connections: 10, streams: 1000, messageSizeBytes: 65_536,
         durationRequestedSeconds: 5, omitSeconds: 0.5, seed: 42)
 
+    /// A thousand messages, of which each spent 1 part in the queue, 3 in transit and 2 in delivery.
+    static var latencyStages: LatencyStages {
+        var histograms = Dictionary(uniqueKeysWithValues: LatencyStages.Stage.allCases.map { ($0, LatencyHistogram()) })
+        for number in 1...1000 as ClosedRange<UInt64> {
+            for (stage, parts) in [(LatencyStages.Stage.queue, 1), (.transit, 3), (.deliver, 2), (.total, 6)] as [(LatencyStages.Stage, UInt64)] {
+                histograms[stage]?.record(number * parts * 10)
+            }
+        }
+        return LatencyStages(flow: 0, verb: "request", direction: "up", histograms: histograms)!
+    }
+
     static func balanced(payload: UInt64, headers: UInt64) -> ByteLedger {
         var ledger = ByteLedger()
         ledger.payload = payload

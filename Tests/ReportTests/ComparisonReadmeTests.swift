@@ -83,6 +83,22 @@ import Testing
 
     @Test func comparisonRecordsAreDescribed() throws { try expectSameKeys(record().encodedJSON(), "Comparison records") }
 
+    @Test func interferenceRecordsAreDescribed() throws {
+        let summary = LatencySummary(p50: 1, p90: 1, p99: 1, p999: 1, max: 1, min: 1, mean: 1, count: 1)
+        let spread = Spread(min: 1, median: 2, max: 3)
+        var histogram = LatencyHistogram()
+        histogram.record(1)
+        let stages = LatencyStages(
+            flow: 0, verb: "request", direction: "up", histograms: Dictionary(uniqueKeysWithValues: LatencyStages.Stage.allCases.map { ($0, histogram) }))
+        let outcome = InterferenceRecord.Outcome(
+            idle: summary, loaded: summary, p50Ratio: spread, p99Ratio: spread, goodputKeptRatio: 1, jainFairness: 1, starvedStreams: 0, longestSilenceSeconds: 1,
+            stages: .value([try #require(stages)]), rounds: 1, invalidReasons: ["an example"])
+        let record = InterferenceRecord(
+            command: "streamgauge interference a", subjects: ["a"], aggressors: [.init(name: "b", summary: "c")],
+            cells: [.init(subject: "a", aggressor: "b", placement: .ownConnection, outcome: .value(outcome))], environment: Samples.environment)
+        try expectSameKeys(record.encodedJSON(), "Interference records")
+    }
+
     @Test func diffsAreDescribed() throws {
         let folder = try Folder()
         let repeats = (1...6).map { Samples.bulk(goodput: 3e9 + Double($0), repeatIndex: $0) }

@@ -33,6 +33,8 @@ struct Differing {
         /// As short as it tells what was asked for.
         var workload: String {
             let rates = [
+                setup.beside.value.flatMap { $0 == "bulk" ? nil : "beside \($0)" },
+                setup.besideConnection.value == "own_connection" ? "on connections of their own" : nil,
                 setup.depth > 1 ? "depth \(setup.depth)" : nil,
                 setup.readRateBytesPerSecond.value.map { "read at \(Units.format(bytesPerSecond: $0))" },
                 setup.ratePerSecond.value.map { "\(Units.format(perSecond: $0)) open loop" },
