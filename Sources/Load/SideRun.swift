@@ -118,15 +118,10 @@ extension SideRun {
     /// What all shards noted of the stages of latency; nil where they are not measured.
     private func stageNotes() async -> StageNotes? {
         guard scenario.measuresStages == true else { return nil }
-        let each = await onEach { shard in
-            var notes = StageNotes(bootID: StageNotes.bootIDHere)
-            shard.stages?.takeNotes(into: &notes)
-            return notes
-        }
         var all = StageNotes(bootID: StageNotes.bootIDHere)
-        for notes in each {
-            all.sent.merge(notes.sent.rule, notes.sent.samples)
-            all.received.merge(notes.received.rule, notes.received.samples)
+        for notes in await onEach({ $0.stages?.notes }).compactMap({ $0 }) {
+            all.sent.merge(notes.sent)
+            all.received.merge(notes.received)
         }
         return all
     }

@@ -3,6 +3,7 @@ import Gauge
 import Kernel
 import Muxers
 import P2P
+import Reactor
 
 /// One connection of a run at one end: makes and checks the traffic of its streams. Both ends are the same code; a lane's role says who sends.
 ///
@@ -215,7 +216,7 @@ final class TrafficConnection: StreamHandler {
         var checksum: UInt64 = 0
         var offset = 0
         var queued = 0
-        if let stages, stages.wantsSent(message, key: sent.key) { noteSending(lane, message, sent.key, shape, stages) }
+        if let stages, stages.wantsSent(message, key: sent.key, flow: lane.flow) { noteSending(lane, message, sent.key, shape, stages) }
         do {
             repeat {
                 let count = shape.bytesLeftInPiece(offset)
@@ -336,7 +337,7 @@ final class TrafficConnection: StreamHandler {
             shard.verifiedMessages &+= 1
         }
         if shard.checksAll { state.value.lanes[place].received.lastChecksum = state.value.lanes[place].messageChecksum }
-        if let stages, stages.wantsReceived(message, key: state.value.lanes[place].received.key) {
+        if let stages, stages.wantsReceived(message, key: state.value.lanes[place].received.key, flow: state.value.lanes[place].flow) {
             stages.received(
                 StageSample(
                     key: state.value.lanes[place].received.key, message: message, flow: state.value.lanes[place].flow, first: shard.loop.lastReceiveAt,

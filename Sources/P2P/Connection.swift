@@ -1,7 +1,7 @@
 public import Bytes
 public import Muxers
 public import Reactor
-public import SecureChannels
+import SecureChannels
 
 /// A multiplexed connection: joins a channel, which moves bytes, and a muxer, which frames streams, on one event loop.
 ///

@@ -67,7 +67,7 @@ func seconds(_ text: String) throws(UnitsError) -> Double { Double(try Units.dur
 
 /// Prints records, and writes them to a file if there is one. The file comes first: who reads what is printed may have gone, and the process with it. What was
 /// measured is not lost with one of the two: the other is tried as well.
-func deliver(_ records: [RunRecord], _ format: OutputFormat, to file: OutputFile?, _ bytes: () throws -> [UInt8]) throws {
+func deliver(_ records: [RunRecord], _ format: OutputFormat, to file: OutputFile?, _ bytes: @escaping () throws -> [UInt8]) throws {
     guard Deliveries.attempt([{ try file?.write(try bytes()) }, { try StandardOutput.write(try format.data(records)) }]) else { throw Exit.failed }
 }
 

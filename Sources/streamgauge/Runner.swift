@@ -175,9 +175,9 @@ final class ProgressView: Sendable {
     }
 
     /// Shows nothing: something else tells how far it has come.
-    static var none: ProgressView { ProgressView(State(live: nil, showsIntervals: false)) }
+    static var none: ProgressView { ProgressView() }
 
-    private init(_ state: consuming State) { self.state = Mutex(state) }
+    private init() { state = Mutex(State(live: nil, showsIntervals: false)) }
 
     /// - Parameter showsIntervals: a line for each second stays on the screen, also where it is not a terminal.
     init(showsIntervals: Bool) {

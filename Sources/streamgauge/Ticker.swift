@@ -1,3 +1,5 @@
+import Foundation
+
 /// How far it has come, on one line of standard error that is written over; nothing where nobody sits.
 final class Ticker {
     private let width = Terminal.width(of: .standardError)

@@ -49,15 +49,21 @@ import TestSupport
 
     // MARK: Notes
 
+    /// Samples of the first flow taken by a rule of so many bits.
+    private func direction(_ bitCount: Int, _ samples: [StageSample]) -> StageNotes.Direction {
+        StageNotes.Direction(rules: [StageRule(bitCount: bitCount), StageRule()], samples: samples)
+    }
+
     @Test func notesSurviveTheirWay() throws {
         var notes = StageNotes(bootID: "a")
-        notes.sent.merge(StageRule(bitCount: 3), [StageSample(key: .max, message: 1, flow: 2, first: 3, second: 4)])
-        notes.received.merge(StageRule(bitCount: 1), [StageSample(key: 5, message: .max, flow: .max, first: 0, second: .max)])
+        notes.sent = direction(3, [StageSample(key: .max, message: 1, flow: 2, first: 3, second: 4)])
+        notes.received = direction(1, [StageSample(key: 5, message: .max, flow: .max, first: 0, second: .max)])
         #expect(try JSONDecoder().decode(StageNotes.self, from: JSONEncoder().encode(notes)) == notes)
     }
 
     @Test(arguments: [
-        #"{"bit_count":25,"samples":""}"#, #"{"bit_count":-1,"samples":""}"#, #"{"bit_count":0,"samples":"AAAA"}"#, #"{"bit_count":0,"samples":"?"}"#,
+        #"{"bit_counts":[0,25],"samples":""}"#, #"{"bit_counts":[-1,0],"samples":""}"#, #"{"bit_counts":[0],"samples":""}"#,
+        #"{"bit_counts":[0,0],"samples":"AAAA"}"#, #"{"bit_counts":[0,0],"samples":"?"}"#,
     ]) func brokenNotesAreRefused(text: String) {
         #expect(throws: DecodingError.self) { try JSONDecoder().decode(StageNotes.Direction.self, from: Data(text.utf8)) }
     }
@@ -76,8 +82,8 @@ import TestSupport
         for _ in 0..<200 {
             let times = (0..<4).map { _ in random.next() >> 44 }
             var (client, server) = (StageNotes(bootID: "a"), StageNotes(bootID: "a"))
-            client.sent.merge(StageRule(), [StageSample(key: 1, message: 0, flow: 0, first: times[0], second: times[1])])
-            server.received.merge(StageRule(), [StageSample(key: 1, message: 0, flow: 0, first: times[2], second: times[3])])
+            client.sent = direction(0, [StageSample(key: 1, message: 0, flow: 0, first: times[0], second: times[1])])
+            server.received = direction(0, [StageSample(key: 1, message: 0, flow: 0, first: times[2], second: times[3])])
             let joined = StageJoin.stages(client: client, server: server, scenario: try scenario())
             guard times[3] >= times[0] else {
                 #expect(joined.value == nil, "seed \(seed): a message cannot come before it was sent")
@@ -94,8 +100,8 @@ import TestSupport
     @Test func onlyWhatBothRulesTakeIsJoined() throws {
         var (client, server) = (StageNotes(bootID: "a"), StageNotes(bootID: "a"))
         let all = (0..<4096 as Range<UInt64>).map { StageSample(key: 7, message: $0, flow: 0, first: 100, second: 200) }
-        client.sent.merge(StageRule(), all)
-        server.received.merge(StageRule(bitCount: 4), all.map { StageSample(key: 7, message: $0.message, flow: 0, first: 300, second: 400) })
+        client.sent = direction(0, all)
+        server.received = direction(4, all.map { StageSample(key: 7, message: $0.message, flow: 0, first: 300, second: 400) })
         let count = StageJoin.stages(client: client, server: server, scenario: try scenario()).value?.first?.summaries[.total]?.count
         #expect(count == all.filter { StageRule(bitCount: 4).isSampled(message: $0.message, key: 7) }.count)
     }
@@ -107,7 +113,7 @@ import TestSupport
 
     // MARK: Runs
 
-    /// In a short run nothing is thinned: every message of the window is told of, on every stack.
+    /// In a short run nothing is thinned but bulk that waits in long queues: every request of the window is told of, on every stack.
     @Test(arguments: EndToEndTests.stacks, [Workload.bulk, .request, .mixed])
     func everyMessageOfAShortRunIsThere(subject: String, workload: Workload) async throws {
         var scenario = try Scenario.counted(subject, workload, count: 400, streams: 4, messageSizeBytes: 1000, direction: workload == .bulk ? "both" : "up")
@@ -117,7 +123,8 @@ import TestSupport
         let stages = try #require(figures.latencyStages.value, "\(figures.latencyStages)")
         for direction in ["up", "down"] {
             let first = try #require(stages.first { $0.flow == 0 && $0.direction == direction })
-            #expect(first.summaries[.total]?.count == 400, "\(direction)")
+            let count = first.summaries[.total]?.count ?? 0
+            #expect(workload == .bulk ? (20...400).contains(count) : count == 400, "\(direction): \(count)")
             #expect(first.verb == scenario.flows[0].verb.rawValue)
             let means = [LatencyStages.Stage.queue, .transit, .deliver].map { first.summaries[$0]?.mean ?? 0 }
             #expect(abs(means.reduce(0, +) - (first.summaries[.total]?.mean ?? 0)) <= first.summaries[.total]!.mean / 100 + 3, "means add up: \(means)")

@@ -154,8 +154,46 @@ import TestSupport
             #expect(sent.pingBytes > 12, "the far end is asked")
             #expect(sent.payloadBytes < 40 * spacing, "and waited for")
         } else {
-            #expect(sent.pingBytes <= 12, "one measures the round trip for the receive window")
+            #expect(sent.pingBytes <= (small ? 3 : 1) * 12, "one measures the round trip for the receive window, two look whether the far end is slow")
             #expect(sent.payloadBytes >= 40 * spacing, "nothing waits")
+        }
+        #expect(lone.end.violations.isEmpty)
+    }
+
+    /// A far end that reads more slowly than we write fills its buffers with our data. A mark now and then finds that out, and data then waits for its answers, so that a small message does not
+    /// wait behind megabytes; before a far end that is quick enough nothing waits.
+    @Test(arguments: [(readPerRound: 512 << 10, isSlow: true), (8 << 20, false)]) func yamuxMarksForASlowFarEnd(readPerRound: Int, isSlow: Bool) throws {
+        var limits = YamuxLimits()
+        limits.markers = .whenContended
+        let markers = try #require(limits.markers)
+        let lone = Lone(.initiator, Yamux(role: .initiator, limits: limits))
+        let (bulk, request) = (try lone.end.open(), try lone.end.open())
+        lone.feed(YamuxFrame.windowUpdate(.ack, 1, 1 << 30) + YamuxFrame.windowUpdate(.ack, 3, 0))
+        var written = 0
+        var read = 0
+        var unanswered: [(value: UInt32, position: Int)] = []
+        var backlogs: [Int] = []
+        for _ in 0..<400 {
+            while lone.end.muxer.queuedByteCount(on: bulk) < 1 << 20 { try lone.end.send([UInt8](repeating: 1, count: markers.spacingBytes), on: bulk) }
+            try lone.end.send([2, 3], on: request)
+            for frame in YamuxFrame.frames(in: lone.take()) {
+                written += frame.byteCount
+                if frame.isPing { unanswered.append((frame.length, written)) }
+            }
+            // Half a millisecond of the far end's reading.
+            lone.clock.advance(by: 500_000)
+            read = min(read + readPerRound, written)
+            backlogs.append(written - read)
+            while let mark = unanswered.first, mark.position <= read {
+                unanswered.removeFirst()
+                lone.feed(YamuxFrame.pong(mark.value))
+            }
+        }
+        let median = backlogs.suffix(300).sorted()[150]
+        if isSlow {
+            #expect(median <= 2 * markers.unconfirmedBytesMin, "\(median) bytes wait at the far end")
+        } else {
+            #expect(written >= 400 << 20, "nothing waits: \(written) bytes in 400 rounds")
         }
         #expect(lone.end.violations.isEmpty)
     }

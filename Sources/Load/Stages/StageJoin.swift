@@ -20,14 +20,15 @@ enum StageJoin {
     private static func joined(
         _ sent: StageNotes.Direction, _ received: StageNotes.Direction, _ direction: String, _ scenario: Scenario
     ) -> [LatencyStages] {
-        // Each loop had a rule of its own; what all of them took is a uniform sample.
-        let rule = sent.rule.bitCount > received.rule.bitCount ? sent.rule : received.rule
+        // Each loop had rules of its own; what all of them took is a uniform sample.
+        let rules = zip(sent.rules, received.rules).map { $0.bitCount > $1.bitCount ? $0 : $1 }
+        func isCommon(_ sample: StageSample) -> Bool { rules[StageSample.classOf(sample.flow)].isSampled(message: sample.message, key: sample.key) }
         var arrivals: [Name: StageSample] = [:]
-        for sample in received.samples where rule.isSampled(message: sample.message, key: sample.key) {
+        for sample in received.samples where isCommon(sample) {
             arrivals[Name(key: sample.key, message: sample.message)] = sample
         }
         var histograms: [UInt32: [LatencyStages.Stage: LatencyHistogram]] = [:]
-        for sample in sent.samples where rule.isSampled(message: sample.message, key: sample.key) {
+        for sample in sent.samples where isCommon(sample) {
             guard let arrival = arrivals[Name(key: sample.key, message: sample.message)], arrival.second >= sample.first else { continue }
             var stages = histograms[sample.flow] ?? Dictionary(uniqueKeysWithValues: LatencyStages.Stage.allCases.map { ($0, LatencyHistogram()) })
             for (stage, span) in spans(sample, arrival) { stages[stage]?.record(span) }

@@ -9,12 +9,39 @@ import P2P
 /// The sender cannot put into a message when the kernel got it, as it is sealed by then, and the message's bytes are what both ends verify; so each
 /// end notes what it sees, and ``StageNotes`` of both are joined message by message when the run is over.
 ///
-/// Call order: ``begin()`` when the window begins, ``endSending()`` when it ends; ``takeNotes(into:)`` last. What was sent in the window is noted by its receiver
+/// Call order: ``begin()`` when the window begins, ``endSending()`` when it ends; ``notes`` last. What was sent in the window is noted by its receiver
 /// whenever it comes.
 final class StageRecorder {
+    /// The lists of both classes of flows.
+    private struct Lists: ~Copyable {
+        var first = StageSampleList()
+        var others = StageSampleList()
+
+        @inline(__always)
+        func isSampled(_ message: UInt64, key: UInt64, flow: UInt32) -> Bool {
+            (StageSample.classOf(flow) == 0 ? first.rule : others.rule).isSampled(message: message, key: key)
+        }
+
+        mutating func add(_ sample: StageSample) {
+            if StageSample.classOf(sample.flow) == 0 { first.add(sample) } else { others.add(sample) }
+        }
+
+        mutating func removeAll() {
+            first.removeAll()
+            others.removeAll()
+        }
+
+        var direction: StageNotes.Direction {
+            var direction = StageNotes.Direction()
+            first.append(to: &direction, asClass: 0)
+            others.append(to: &direction, asClass: 1)
+            return direction
+        }
+    }
+
     private struct State: ~Copyable {
-        var sent = StageSampleList()
-        var received = StageSampleList()
+        var sent = Lists()
+        var received = Lists()
         var isSending = false
         var isReceiving = false
     }
@@ -32,29 +59,25 @@ final class StageRecorder {
 
     /// Whether the times of a message that is being sent are wanted.
     @inline(__always)
-    func wantsSent(_ message: UInt64, key: UInt64) -> Bool {
-        state.value.isSending && state.value.sent.rule.isSampled(message: message, key: key)
+    func wantsSent(_ message: UInt64, key: UInt64, flow: UInt32) -> Bool {
+        state.value.isSending && state.value.sent.isSampled(message, key: key, flow: flow)
     }
 
     func sent(_ sample: StageSample) { state.value.sent.add(sample) }
 
-    /// Too many messages wait to be written at once for each to be looked after.
-    func thinSent() { state.value.sent.thin() }
+    /// Too many messages of a flow's class wait to be written at once for each to be looked after.
+    func thinSent(flow: UInt32) {
+        if StageSample.classOf(flow) == 0 { state.value.sent.first.thin() } else { state.value.sent.others.thin() }
+    }
 
     @inline(__always)
-    func wantsReceived(_ message: UInt64, key: UInt64) -> Bool {
-        state.value.isReceiving && state.value.received.rule.isSampled(message: message, key: key)
+    func wantsReceived(_ message: UInt64, key: UInt64, flow: UInt32) -> Bool {
+        state.value.isReceiving && state.value.received.isSampled(message, key: key, flow: flow)
     }
 
     func received(_ sample: StageSample) { state.value.received.add(sample) }
 
-    func takeNotes(into notes: inout StageNotes) {
-        var (sent, received): ([StageSample], [StageSample]) = ([], [])
-        state.value.sent.appendAll(to: &sent)
-        state.value.received.appendAll(to: &received)
-        notes.sent.merge(state.value.sent.rule, sent)
-        notes.received.merge(state.value.received.rule, received)
-    }
+    var notes: StageNotes { StageNotes(bootID: StageNotes.bootIDHere, sent: state.value.sent.direction, received: state.value.received.direction) }
 }
 
 /// Sampled messages of one connection that wait to be written.
@@ -77,8 +100,9 @@ struct UnwrittenStages: ~Copyable {
     mutating func add(_ entry: Entry, to recorder: StageRecorder) {
         entries.push(entry)
         guard entries.count > Self.entriesMax else { return }
-        recorder.thinSent()
-        keep { recorder.wantsSent($0.sample.message, key: $0.sample.key) }
+        // The class that has most of them has just grown, as good as always.
+        recorder.thinSent(flow: entry.sample.flow)
+        keep { recorder.wantsSent($0.sample.message, key: $0.sample.key, flow: $0.sample.flow) }
     }
 
     /// Hands over what has been written, by a write that began at `time`.

@@ -14,6 +14,11 @@ struct StageSample: BitwiseCopyable, Equatable, Sendable {
     var flow: UInt32
     var first: Nanoseconds
     var second: Nanoseconds
+
+    /// Flows are sampled in two classes, so that the requests of `mixed` are not lost among all that goes on beside them.
+    static let classes = 2
+    /// The first flow is a class by itself.
+    @inline(__always) static func classOf(_ flow: UInt32) -> Int { flow == 0 ? 0 : 1 }
 }
 
 /// Which messages are sampled: those whose hash ends in `bitCount` zeros. Both ends decide alike without a word to each other, and a message that is sampled
@@ -68,6 +73,12 @@ struct StageSampleList: ~Copyable {
         samples = kept
     }
 
+    /// Adds what was sampled, and the rule by which it was, to the notes.
+    func append(to notes: inout StageNotes.Direction, asClass number: Int) {
+        notes.rules[number] = rule
+        appendAll(to: &notes.samples)
+    }
+
     func appendAll(to list: inout [StageSample]) {
         list.reserveCapacity(list.count + samples.count)
         for index in 0..<samples.count { list.append(samples[index]) }
@@ -83,13 +94,14 @@ struct StageNotes: Codable, Equatable, Sendable {
     var received = Direction()
 
     struct Direction: Equatable, Sendable {
-        var rule = StageRule()
+        /// Of each class of flows.
+        var rules = [StageRule](repeating: StageRule(), count: StageSample.classes)
         var samples: [StageSample] = []
 
         /// Adds another loop's: the stricter rule holds for all.
-        mutating func merge(_ rule: StageRule, _ more: [StageSample]) {
-            if rule.bitCount > self.rule.bitCount { self.rule = rule }
-            samples += more
+        mutating func merge(_ other: Direction) {
+            for (number, rule) in other.rules.enumerated() where rule.bitCount > rules[number].bitCount { rules[number] = rule }
+            samples += other.samples
         }
     }
 
@@ -106,7 +118,7 @@ extension StageNotes.Direction: Codable {
     private static let samplesMax = 64 * StageSampleList.samplesMax
 
     private enum CodingKeys: String, CodingKey {
-        case bitCount = "bit_count"
+        case bitCounts = "bit_counts"
         case samples
     }
 
@@ -118,20 +130,22 @@ extension StageNotes.Direction: Codable {
             forEachByte(sample.flow) { bytes.append($0) }
         }
         var container = encoder.container(keyedBy: CodingKeys.self)
-        try container.encode(rule.bitCount, forKey: .bitCount)
+        try container.encode(rules.map(\.bitCount), forKey: .bitCounts)
         try container.encode(Data(bytes), forKey: .samples)
     }
 
     init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
-        let bitCount = try container.decode(Int.self, forKey: .bitCount)
+        let bitCounts = try container.decode([Int].self, forKey: .bitCounts)
         let data = try container.decode(Data.self, forKey: .samples)
         func broken(_ text: String) -> DecodingError { .dataCorrupted(.init(codingPath: decoder.codingPath, debugDescription: text)) }
-        guard (0...StageRule.bitCountMax).contains(bitCount) else { throw broken("a sampling rule of \(bitCount) bits; at most \(StageRule.bitCountMax)") }
+        guard bitCounts.count == StageSample.classes, bitCounts.allSatisfy({ (0...StageRule.bitCountMax).contains($0) }) else {
+            throw broken("sampling rules of \(bitCounts) bits; there are \(StageSample.classes), of at most \(StageRule.bitCountMax)")
+        }
         guard data.count % Self.sampleBytes == 0, data.count / Self.sampleBytes <= Self.samplesMax else {
             throw broken("\(data.count) bytes are no list of at most \(Self.samplesMax) samples of \(Self.sampleBytes) bytes")
         }
-        rule = StageRule(bitCount: bitCount)
+        rules = bitCounts.map { StageRule(bitCount: $0) }
         let slice = Slice(copying: Array(data))
         samples = (0..<data.count / Self.sampleBytes).map { index in
             let at = index * Self.sampleBytes

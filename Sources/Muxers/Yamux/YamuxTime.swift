@@ -64,6 +64,16 @@ struct MarkerState: ~Copyable {
     /// Spacings (2 MiB of data sent, with the usual spacing) for which a small message beside bulk, or bulk from the far end, is remembered: both come in
     /// bursts.
     private static let memory = 32
+    /// Spacings between two marks that only ask how long the far end takes, while a small message is remembered and data does not wait.
+    private static let probeSpacings = 32
+    /// A far end that answers sooner is quick enough for a small message to wait behind what it has not read.
+    private static let slowNanoseconds: Nanoseconds = 400_000
+    /// The same while nothing is known of the path but answers that waited behind data themselves.
+    private static let slowUnknownNanoseconds: Nanoseconds = 1_000_000
+    /// Answers that came while data waited for them, after which the shortest is that of the path.
+    private static let trustedAnswers = 8
+    /// Doublings of how long a slow far end is remembered: 2 GiB of data.
+    private static let slowLevelMax = 10
 
     private let limits: YamuxMarkers?
     private var marks = RingQueue<Mark>()
@@ -78,6 +88,12 @@ struct MarkerState: ~Copyable {
     private var sparseMemory = 0
     private var bulkMemory = 0
     private var receivedBytes: UInt64 = 0
+    /// Spacings for which the far end is still taken to be slow.
+    private var slowMemory = 0
+    /// How often it was found slow again, soon after it was not: it is then remembered for longer, because finding it out takes a full queue.
+    private var slowLevel = 0
+    private var spacingsToProbe = 0
+    private var engagedAnswers = 0
 
     init(limits: YamuxMarkers?) {
         self.limits = limits
@@ -123,12 +139,31 @@ struct MarkerState: ~Copyable {
         sparseMemory = max(sparseMemory - 1, 0)
         bulkMemory = received &- receivedBytes >= UInt64(limits.spacingBytes / 4) ? Self.memory : max(bulkMemory - 1, 0)
         receivedBytes = received
-        isEngaged = sparseMemory > 0 && bulkMemory > 0
-        if !isEngaged {
-            lastPosition = sentBytes
-            if marks.isEmpty { confirmedBytes = sentBytes }
+        slowMemory = max(slowMemory - 1, 0)
+        isEngaged = sparseMemory > 0 && (bulkMemory > 0 || slowMemory > 0)
+        if isEngaged { return true }
+        spacingsToProbe -= 1
+        if sparseMemory > 0, marks.isEmpty, spacingsToProbe <= 0 {
+            spacingsToProbe = Self.probeSpacings
+            return true
         }
-        return isEngaged
+        lastPosition = sentBytes
+        if marks.isEmpty { confirmedBytes = sentBytes }
+        return false
+    }
+
+    /// How long an answer took tells whether the far end reads as fast as we write: if not, its socket's buffer is full of our data, and a small message waits behind
+    /// it.
+    private mutating func judge(_ elapsed: Nanoseconds) {
+        if isEngaged { engagedAnswers += 1 }
+        let isSlow = engagedAnswers >= Self.trustedAnswers
+            ? elapsed >= Self.slowNanoseconds && elapsed / 4 > roundTripMin : elapsed >= Self.slowUnknownNanoseconds
+        if isSlow {
+            slowMemory = Self.memory << slowLevel
+            if !isEngaged { slowLevel = min(slowLevel + 1, Self.slowLevelMax) }
+        } else if !isEngaged {
+            slowLevel = max(slowLevel - 1, 0)
+        }
     }
 
     /// Notes a mark that is framed now, and returns its value.
@@ -148,6 +183,7 @@ struct MarkerState: ~Copyable {
             _ = marks.pop()
             confirmedBytes = mark.position
             let elapsed = max(now &- mark.sentAt, 1)
+            judge(elapsed)
             roundTripMin = min(roundTripMin, elapsed)
             // Twice the delivery rate over this round trip, times the shortest round trip: enough to fill the path.
             let delivered = max(Int64(bitPattern: confirmedBytes &- mark.confirmedAtSend), 0)
