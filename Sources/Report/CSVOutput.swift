@@ -12,6 +12,29 @@ public enum CSVOutput {
         return lines.map { $0.joined(separator: ",") + "\n" }.joined()
     }
 
+    /// The same with fields of their own before those of a run. A row without a run has only these.
+    ///
+    /// - Parameters:
+    ///   - names: of the fields that stand before a run's.
+    ///   - rows: their values, and the run they belong to.
+    static func text(_ names: [String], _ rows: [(values: [String], run: RunRecord?)]) -> String {
+        var body: [[String]] = []
+        var header: [String] = []
+        for row in rows {
+            let values = row.values.map(quoted)
+            guard let run = row.run else {
+                body.append(values)
+                continue
+            }
+            let runs = run.repeats.map { fields(run.setup, $0) }
+            if let first = runs.first { header = first.map(\.name) }
+            body += runs.map { values + $0.map { quoted($0.value) } }
+        }
+        let width = names.count + header.count
+        let lines = [names + header] + body.map { $0 + Array(repeating: "", count: width - $0.count) }
+        return lines.map { $0.joined(separator: ",") + "\n" }.joined()
+    }
+
     private static func fields(_ setup: RunSetup, _ figures: RunFigures) -> [Field] {
         setupFields(setup) + figureFields(figures) + latency("latency_ns", figures.latency) + latency("service_ns", figures.service)
             + latency("pacer_lateness_ns", figures.pacerLateness) + ledger(figures.ledger) + costs(figures)
@@ -52,6 +75,7 @@ public enum CSVOutput {
     private static func costs(_ figures: RunFigures) -> [Field] {
         let memory = figures.memory
         return sides("cpu_seconds", figures.cpuSeconds) + sides("cpu_seconds_per_gib", figures.cpuSecondsPerGiB)
+            + sides("cpu_nanoseconds_per_message", figures.cpuNanosecondsPerMessage)
             + sides("syscalls_per_mib", figures.syscallsPerMiB) + sides("syscalls_per_message", figures.syscallsPerMessage)
             + sides("allocations_per_message", figures.allocationsPerMessage)
             + [

@@ -44,10 +44,10 @@ import Testing
             }
         }
 
-        /// The path of every value; the environment is described with the run record.
+        /// The path of every value; the environment, and runs, are described with the run record.
         func paths(_ path: String) -> [String] {
             switch self {
-            case _ where path == "environment": return [path]
+            case _ where ["environment", "steps[].run", "points[].run"].contains(path): return [path]
             case .scalar: return [path]
             case .list(let list): return list.isEmpty ? [path + "[]"] : list.flatMap { $0.paths(path + "[]") }
             case .object(let object):
@@ -97,6 +97,12 @@ import Testing
             command: "streamgauge interference a", subjects: ["a"], aggressors: [.init(name: "b", summary: "c")],
             cells: [.init(subject: "a", aggressor: "b", placement: .ownConnection, outcome: .value(outcome))], environment: Samples.environment)
         try expectSameKeys(record.encodedJSON(), "Interference records")
+    }
+
+    @Test func sweepsAreDescribed() throws { try expectSameKeys(SweepSamples.record([SweepSamples.point(1)]).encodedJSON(), "Sweeps") }
+
+    @Test func rateSearchesAreDescribed() throws {
+        try expectSameKeys(SweepSamples.search(found: 1, missed: 2, [SweepSamples.step(1, .met)]).encodedJSON(), "Rate searches")
     }
 
     @Test func diffsAreDescribed() throws {
