@@ -15,6 +15,8 @@ struct StreamGauge: AsyncParsableCommand {
               streamgauge run tcp+yamux -m 1000              one subject, one workload
               streamgauge run tcp+yamux -w request -m 1000 -s 64 -t 5s --json r.json
               streamgauge run tcp+mplex -w churn -m 100 -n 100000
+              streamgauge run tcp+yamux -w request -m 100 --find-rate 'p99<5ms'   the highest rate that holds it
+              streamgauge sweep tcp+yamux -m 1,10,100,1000   the same run for each value: how cost grows
               streamgauge compare tcp+yamux go:tcp+yamux     side by side: ratios, and a verdict
               streamgauge diff old.json new.json             two stored records likewise
               streamgauge interference tcp+yamux tcp+mplex   a small request beside bulk, stopped readers, churn
@@ -27,7 +29,8 @@ struct StreamGauge: AsyncParsableCommand {
             Exit codes: 0 ok, 1 regression, 2 measurement INVALID or subject failed, 64 usage.
             """,
         subcommands: [
-            CanonicalCommand.self, RunCommand.self, CompareCommand.self, DiffCommand.self, InterferenceCommand.self, ServeCommand.self, ScenariosCommand.self, DoctorCommand.self,
+            CanonicalCommand.self, RunCommand.self, SweepCommand.self, CompareCommand.self, DiffCommand.self, InterferenceCommand.self, ServeCommand.self,
+            ScenariosCommand.self, DoctorCommand.self,
             PingCommand.self, IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self, DriverCommand.self,
         ],
         defaultSubcommand: CanonicalCommand.self)
@@ -68,7 +71,12 @@ func seconds(_ text: String) throws(UnitsError) -> Double { Double(try Units.dur
 /// Prints records, and writes them to a file if there is one. The file comes first: who reads what is printed may have gone, and the process with it. What was
 /// measured is not lost with one of the two: the other is tried as well.
 func deliver(_ records: [RunRecord], _ format: OutputFormat, to file: OutputFile?, _ bytes: @escaping () throws -> [UInt8]) throws {
-    guard Deliveries.attempt([{ try file?.write(try bytes()) }, { try StandardOutput.write(try format.data(records)) }]) else { throw Exit.failed }
+    try deliver(to: file, bytes) { try format.data(records) }
+}
+
+/// The same for a record of any kind: `bytes` go to the file, `printed` to standard output.
+func deliver(to file: OutputFile?, _ bytes: @escaping () throws -> [UInt8], _ printed: @escaping () throws -> Data) throws {
+    guard Deliveries.attempt([{ try file?.write(try bytes()) }, { try StandardOutput.write(try printed()) }]) else { throw Exit.failed }
 }
 
 /// Several places that results go to: what was measured is not lost with one of them.

@@ -23,6 +23,7 @@ struct RunCommand: AsyncParsableCommand {
               streamgauge run tcp -w request -s 64                  a raw TCP round trip
               streamgauge run tcp+noise+yamux -w connect -c 10      connections with handshake and first answer
               streamgauge run tcp+yamux -w request -m 100 -R 50000  open loop: 50,000 requests a second
+              streamgauge run tcp+yamux -w request -m 100 --find-rate 'p99<5ms'   the highest rate at which that holds
               streamgauge run tcp+mplex -w mixed -m 101             a request beside a hundred bulk streams
               streamgauge run tcp+yamux -w mixed -m 101 --read-rate 200MiB   beside readers that are slow
               streamgauge run tcp+yamux -w mixed -m 11 --beside stopped --stages   beside a reader that has stopped: where the time goes
@@ -32,6 +33,34 @@ struct RunCommand: AsyncParsableCommand {
               streamgauge run tcp+noise+yamux -w request -m 100 --target /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...   pings to any libp2p node
             """)
 
+    @OptionGroup var options: RunOptions
+
+    @Option(help: """
+        Find the highest rate of requests in open loop that meets a goal for the response time, such as 'p99<5ms' (p50, p90, p99, p99.9, max; < or <=). \
+        --duration is then the shortest window of a step (default: 1s) and --omit its warm-up (default: 250ms).
+        """)
+    var findRate: String?
+
+    /// Finds what is wrong with the options while the parser can still show this command's usage. A scenario file is read once, by ``run()``.
+    func validate() throws {
+        if let findRate {
+            _ = try RateSearchRun(goal: findRate, options)
+        } else if options.scenario == nil {
+            _ = try options.makeScenario()
+        }
+    }
+
+    func run() async throws {
+        if let findRate {
+            try await RateSearchRun(goal: findRate, options).run()
+        } else {
+            try await options.run()
+        }
+    }
+}
+
+/// What says which run is to be made, and where its results go: the options of `run`, and of what makes many runs that differ in little.
+struct RunOptions: ParsableArguments {
     @Argument(help: "What to measure, such as tcp, tcp+yamux, tcp+noise+yamux, unix+mplex.")
     var subject: String?
 
@@ -110,7 +139,7 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "How long to wait for the other side to connect, to answer or to get any further. (default: 30s)")
     var timeout: String?
 
-    @Option(help: "Write the run record (streamgauge.run/1) to this file.")
+    @Option(help: "Write the record to this file: streamgauge.run/1, of --find-rate streamgauge.rate-search/1, of a sweep streamgauge.sweep/1.")
     var json: String?
 
     @Option(help: "What to print: text, json or csv.")
@@ -119,18 +148,13 @@ struct RunCommand: AsyncParsableCommand {
     @Flag(name: .shortAndLong, help: "A line a second on standard error.")
     var interval = false
 
-    /// Finds what is wrong with the options while the parser can still show this command's usage. A scenario file is read once, by ``run()``.
-    func validate() throws {
-        if scenario == nil { _ = try makeScenario() }
-    }
-
+    /// Makes the run, with its repeats.
     func run() async throws {
         let scenario = try makeScenario()
         let address = try targetAddress
-        let timeoutSeconds = try parsed("--timeout", ifGiven: timeout, by: seconds)
-        guard (timeoutSeconds ?? 1) > 0 else { throw ValidationError("--timeout is \(timeout ?? ""); allowed is anything above 0 s") }
+        let timeoutSeconds = try phaseTimeoutSeconds
         try Runner.check(scenario, target: address)
-        guard (1...1000).contains(repeats) else { throw ValidationError("--repeat is \(repeats); allowed is 1 to 1000") }
+        try checkRepeats()
         if printScenario {
             try StandardOutput.print(try scenario.encoded() + Data("\n".utf8))
             return
@@ -160,9 +184,22 @@ struct RunCommand: AsyncParsableCommand {
 
     // MARK: The scenario
 
-    private var targetAddress: Multiaddr? { get throws { try parsed("--target", ifGiven: target) { try Multiaddr($0) } } }
+    var targetAddress: Multiaddr? { get throws { try parsed("--target", ifGiven: target) { try Multiaddr($0) } } }
 
-    private func makeScenario() throws -> Scenario {
+    /// How long to wait for the other side; nil for as long as is usual.
+    var phaseTimeoutSeconds: Double? {
+        get throws {
+            let timeoutSeconds = try parsed("--timeout", ifGiven: timeout, by: seconds)
+            guard (timeoutSeconds ?? 1) > 0 else { throw ValidationError("--timeout is \(timeout ?? ""); allowed is anything above 0 s") }
+            return timeoutSeconds
+        }
+    }
+
+    func checkRepeats() throws {
+        guard (1...1000).contains(repeats) else { throw ValidationError("--repeat is \(repeats); allowed is 1 to 1000") }
+    }
+
+    func makeScenario() throws -> Scenario {
         do {
             if let scenario { return try readScenario(scenario) }
             guard let subject else { throw ValidationError("name a subject, such as tcp+yamux") }
