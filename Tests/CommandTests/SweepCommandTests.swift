@@ -107,7 +107,7 @@ import Testing
             #expect(step.outcome != .met || step.run.repeats.count >= 3, "\(step.reason)")
         }
         guard let found = record.foundRatePerSecond.value else { return }
-        #expect(record.steps.last { $0.ratePerSecond == found }?.outcome == .met)
+        #expect(record.steps.last { $0.ratePerSecond == found && $0.outcome != .notOffered }?.outcome == .met)
         #expect(record.missedRatePerSecond.value ?? .infinity > found)
     }
 

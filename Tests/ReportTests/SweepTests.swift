@@ -102,7 +102,7 @@ enum SweepSamples {
         let steps = [SweepSamples.step(1000, .met), SweepSamples.step(4000, .missed, latency: 9_000_000), SweepSamples.step(2000, .met), SweepSamples.step(2000, .met)]
         let text = RateSearchText.text(SweepSamples.search(found: 2000, missed: 4000, steps), width: 120)
         #expect(text.hasPrefix("2,000 requests a second meet p99 < 5ms: tcp+yamux, request, 1 connection x 100 streams, 64 B messages\n"), "\(text)")
-        #expect(text.contains("why 2000") && text.contains("4,000 requests a second miss it") && !text.contains("before the rate was confirmed"), "\(text)")
+        #expect(text.contains("why 2000") && text.contains("4,000 requests a second miss it") && !text.contains("not confirmed"), "\(text)")
         let rows = text.split(separator: "\n").filter { $0.hasSuffix("met") || $0.hasSuffix("missed") }.compactMap { $0.split(separator: " ").first }
         #expect(rows == ["1,000", "2,000", "2,000", "4,000"], "\(text)")
         #expect(rows.count == 4 && text.contains("9.00 ms") && text.contains("2.00 us"), "\(text)")
@@ -113,7 +113,7 @@ enum SweepSamples {
         #expect(text.hasPrefix("NOT FOUND: no rate is known to meet p99 < 5ms") && text.contains("it is slow") && text.contains("10/s is unclear: why 10"), "\(text)")
         let changed = SweepSamples.search(found: 20, missed: .unavailable("x"), [SweepSamples.step(20, .missed), SweepSamples.step(20, .met)])
         let told = RateSearchText.text(changed, width: 120)
-        #expect(told.contains("20/s was missed, then met") && told.contains("before the rate was confirmed"), "\(told)")
+        #expect(told.contains("20/s was missed, then met") && told.contains("not confirmed"), "\(told)")
     }
 
     @Test func windowsAreRowsOfCommaSeparatedValues() {

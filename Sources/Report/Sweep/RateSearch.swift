@@ -7,10 +7,10 @@
 /// ```
 ///
 /// Response times need not rise with the rate: the machine does other things as well. So no single step decides. The lower end of the last bracket must be met a
-/// second time, by more windows that are judged by themselves, or it is given up. And the upper end must fail a second time, or the search goes on above it; a
+/// second time, by more windows that are judged by themselves, or it is given up (a confirmation that was not offered says nothing, and is tried once more). And the upper end must fail a second time, or the search goes on above it; a
 /// bad moment at a low rate does not end a search there.
 ///
-/// Invariant: every rate that counts as met is below every rate that does not. A rate is tried three times at most, so the search ends.
+/// Invariant: every rate that counts as met is below every rate that does not. A rate is tried five times at most, so the search ends.
 public struct RateSearch: Sendable {
     /// Where to look, and how closely.
     public struct Limits: Sendable, Equatable {
@@ -49,8 +49,16 @@ public struct RateSearch: Sendable {
     private struct Probe {
         let rate: Double
         var outcome: RateSearchRecord.Outcome
-        var isFinal: Bool
+        /// It is not tried again.
+        var isFinal = false
+        /// It was met twice.
+        var isConfirmed = false
+        /// Confirmations that were not offered: they say nothing of what is to be confirmed.
+        var confirmationsNotOffered = 0
     }
+
+    /// A rate whose confirmation could not be offered so often stays as it is, unconfirmed.
+    private static let confirmationsNotOfferedMax = 2
 
     private let limits: Limits
     /// By rate, ascending.
@@ -65,8 +73,8 @@ public struct RateSearch: Sendable {
     /// The lowest rate that is missed, as far as is known.
     public var missed: Double? { probes.first { $0.outcome == .missed }?.rate }
 
-    /// Whether the rate found was met twice, and the one above it failed twice.
-    public var isConfirmed: Bool { lower?.isFinal ?? false }
+    /// Whether the rate found was met twice.
+    public var isConfirmed: Bool { lower?.isConfirmed ?? false }
 
     private var lower: Probe? { probes.last { $0.outcome == .met } }
     private var upper: Probe? { probes.first { $0.outcome != .met } }
@@ -95,9 +103,15 @@ public struct RateSearch: Sendable {
         steps += 1
         guard let index = probes.firstIndex(where: { $0.rate == rate }) else {
             let place = probes.firstIndex { $0.rate > rate } ?? probes.endIndex
-            probes.insert(Probe(rate: rate, outcome: outcome, isFinal: false), at: place)
+            probes.insert(Probe(rate: rate, outcome: outcome), at: place)
             return
         }
+        if purpose == .confirmation, outcome == .notOffered {
+            probes[index].confirmationsNotOffered += 1
+            probes[index].isFinal = probes[index].confirmationsNotOffered >= Self.confirmationsNotOfferedMax
+            return
+        }
+        probes[index].isConfirmed = purpose == .confirmation && outcome == .met
         // What failed and is met now may have been luck, and is confirmed like any other; all else is settled.
         probes[index].isFinal = !(purpose == .recheck && outcome == .met)
         probes[index].outcome = outcome

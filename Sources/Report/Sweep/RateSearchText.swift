@@ -32,14 +32,14 @@ public enum RateSearchText {
         case .value(let rate):
             let times = record.steps.count { $0.ratePerSecond == rate && $0.outcome == .met }
             lines.append("\(Units.format(count: Int(rate))) requests a second meet \(record.goal)\(shape(record))")
-            if let step = last(record, at: rate) { lines.append("  " + step.reason) }
-            if times < 2 { lines.append("  The search ended before the rate was confirmed: it was met once.") }
+            if let step = last(record, at: rate, .met) { lines.append("  " + step.reason) }
+            if times < 2 { lines.append("  It was met once, and not confirmed: the search ended before, or the generator could not offer it again.") }
         case .unavailable(let reason): lines.append("NOT FOUND: no rate is known to meet \(record.goal)\(shape(record)): \(reason)")
         }
         switch record.missedRatePerSecond {
         case .value(let rate):
             lines.append("\(Units.format(count: Int(rate))) requests a second miss it")
-            if let step = last(record, at: rate) { lines.append("  " + step.reason) }
+            if let step = last(record, at: rate, .missed) { lines.append("  " + step.reason) }
         case .unavailable(let reason): lines.append("No higher rate is known to miss it: \(reason)")
         }
         return lines
@@ -51,8 +51,8 @@ public enum RateSearchText {
         return ": \(Shape.describe(setup))"
     }
 
-    private static func last(_ record: RateSearchRecord, at rate: Double) -> RateSearchRecord.Step? {
-        record.steps.last { $0.ratePerSecond == rate }
+    private static func last(_ record: RateSearchRecord, at rate: Double, _ outcome: RateSearchRecord.Outcome) -> RateSearchRecord.Step? {
+        record.steps.last { $0.ratePerSecond == rate && $0.outcome == outcome }
     }
 
     private static func table(_ record: RateSearchRecord) -> TextTable {
@@ -103,7 +103,7 @@ public enum RateSearchText {
         let changed = Dictionary(grouping: record.steps, by: \.ratePerSecond).filter { Set($0.value.map(\.outcome)).count > 1 }.keys.sorted()
         for rate in changed {
             let told = record.steps.filter { $0.ratePerSecond == rate }.map { words($0.outcome) }.joined(separator: ", then ")
-            notes.append("\(Units.format(count: Int(rate.rounded())))/s was \(told): the machine is not equally quiet at all times, and the last counts.")
+            notes.append("\(Units.format(count: Int(rate.rounded())))/s was \(told): the machine is not equally quiet at all times. Of those that were offered the last counts.")
         }
         return notes.isEmpty ? [] : [""] + notes
     }

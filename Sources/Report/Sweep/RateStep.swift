@@ -92,8 +92,10 @@ public struct RateStep: Sendable {
 
     /// How often each of the two measures may be wrong, on each side.
     static let errorProbability = 0.002
-    /// A rate at which so many windows were not offered, or INVALID, is not tried further.
+    /// A rate at which so many windows were not offered, or INVALID, and none was good, is not tried further.
     static let defectsMax = 2
+    /// The same where some were good: the machine has other things to do now and then.
+    static let defectsAmongGoodMax = 6
 
     let goal: RateSearchRecord.Goal
     let limits: Limits
@@ -125,10 +127,11 @@ public struct RateStep: Sendable {
         case .invalid(let reason): invalid.append(reason)
         case nil: windows.append(window)
         }
-        if notOffered >= Self.defectsMax {
+        let defectsMax = windows.isEmpty ? Self.defectsMax : Self.defectsAmongGoodMax
+        if notOffered >= defectsMax {
             return .done(.notOffered, reason: "the generator could not keep its schedule in \(notOffered) windows: nothing is said of the subject")
         }
-        if invalid.count >= Self.defectsMax { return .done(.unclear, reason: "\(invalid.count) windows are INVALID: \(invalid[0])") }
+        if invalid.count >= defectsMax { return .done(.unclear, reason: "\(invalid.count) windows are INVALID: \(invalid[0])") }
         guard window.defect == nil else { return .another }
         if let decided = decide() { return decided }
         return windows.count < limits.windowsMax ? .another : .done(.unclear, reason: "\(sentence); \(windows.count) windows do not tell on which side of it that is")
