@@ -12,7 +12,7 @@ import (
 
 type client struct {
 	links   []*link
-	streams [][]*conversation // of every link, but for churn and idle
+	streams [][]*conversation // of every link, but for those of churn and idle
 	workers sync.WaitGroup
 	// Ends when a connection has ended at both ends.
 	monitors  sync.WaitGroup
@@ -32,14 +32,11 @@ func newClient() (*client, error) {
 		}
 		c.links = append(c.links, l)
 	}
-	switch run.workload {
-	case workloadChurn:
-		return c, nil
-	case workloadIdle:
+	if run.workload == workloadIdle {
 		return c, c.openIdle(0, run.idleFirst())
 	}
 	for _, l := range c.links {
-		streams := make([]*conversation, run.streams)
+		streams := make([]*conversation, run.lastingStreams(l.number))
 		for n := range streams {
 			stream, number, err := l.open(uint32(n))
 			if err != nil {
@@ -50,8 +47,8 @@ func newClient() (*client, error) {
 		c.streams = append(c.streams, streams)
 	}
 	// The far end may send as soon as it has been told to start.
-	if run.direction == directionNameDown && run.workload != workloadRequest {
-		c.eachBulk(func(s *conversation) { s.receiveBulk(directionDown) })
+	if run.direction == directionNameDown {
+		c.each(roleBulk, func(s *conversation) { s.receiveBulk(directionDown) })
 	}
 	return c, nil
 }
@@ -98,10 +95,10 @@ func (c *client) ready() map[string]interface{} { return map[string]interface{}{
 
 func (c *client) all() []*link { return c.links }
 
-func (c *client) each(of func(*conversation) bool, work func(*conversation)) {
+func (c *client) each(of role, work func(*conversation)) {
 	for _, streams := range c.streams {
 		for _, s := range streams {
-			if of(s) {
+			if run.role(s.link.number, s.number) == of {
 				s := s
 				c.workers.Add(1)
 				go func() {
@@ -113,36 +110,24 @@ func (c *client) each(of func(*conversation) bool, work func(*conversation)) {
 	}
 }
 
-func isBulk(s *conversation) bool {
-	return run.workload == workloadBulk || run.workload == workloadMixed && s.number != 0
-}
-
-func (c *client) eachBulk(work func(*conversation)) { c.each(isBulk, work) }
-
 func (c *client) start() {
 	c.startOnce.Do(func() {
-		switch run.workload {
-		case workloadChurn:
-			for _, l := range c.links {
-				for slot := 0; slot < run.streams; slot++ {
-					l, slot := l, uint32(slot)
-					c.workers.Add(1)
-					go func() {
-						defer c.workers.Done()
-						l.churn(slot)
-					}()
-				}
+		if run.workload == workloadIdle {
+			return
+		}
+		if run.direction == directionNameUp {
+			c.each(roleBulk, func(s *conversation) { s.sendBulk(0) })
+		}
+		c.each(roleRequest, func(s *conversation) { s.request(run.exchangeBytes()) })
+		for _, l := range c.links {
+			for slot := run.lastingStreams(l.number); slot < run.streamsOn(l.number); slot++ {
+				l, slot := l, uint32(slot)
+				c.workers.Add(1)
+				go func() {
+					defer c.workers.Done()
+					l.churn(slot)
+				}()
 			}
-		case workloadIdle:
-		default:
-			if run.direction == directionNameUp {
-				c.eachBulk(func(s *conversation) { s.sendBulk(0) })
-			}
-			size := run.messageBytes
-			if run.workload == workloadMixed {
-				size = mixedRequestBytes
-			}
-			c.each(func(s *conversation) bool { return !isBulk(s) }, func(s *conversation) { s.request(size) })
 		}
 	})
 }

@@ -102,7 +102,9 @@ func obey(e end, commands <-chan string) {
 }
 
 func stop(e end) {
-	atomic.StoreInt32(&stopping, 1)
+	if atomic.CompareAndSwapInt32(&stopping, 0, 1) {
+		close(stopTold)
+	}
 	if err := e.stop(); err != nil {
 		giveUp(err)
 	}

@@ -42,8 +42,8 @@ func readPreface(socket *net.TCPConn) (preface, error) {
 		return p, fmt.Errorf("the first 32 bytes are not the contract's: %x", bytes)
 	case p.connection >= uint32(run.connections):
 		return p, fmt.Errorf("connection number %d of %d", p.connection, run.connections)
-	case run.stack == stackTCP && p.firstStream >= uint64(run.streams) && run.workload != workloadChurn:
-		return p, fmt.Errorf("stream number %d of %d", p.firstStream, run.streams)
+	case run.stack == stackTCP && p.firstStream >= uint64(run.streamsOn(p.connection)) && run.workload != workloadChurn:
+		return p, fmt.Errorf("stream number %d of %d", p.firstStream, run.streamsOn(p.connection))
 	case run.stack != stackTCP && p.firstStream != 0:
 		return p, fmt.Errorf("first stream %d on a connection with a multiplexer", p.firstStream)
 	}

@@ -27,13 +27,15 @@ type about struct {
 	Workloads  []string `json:"workloads"`
 	Directions []string `json:"directions"`
 	// How Go's net package reads and writes sockets.
-	SocketCalls string `json:"socket_calls"`
+	SocketCalls string   `json:"socket_calls"`
+	Beside      []string `json:"beside"`
+	Apart       bool     `json:"apart"`
 }
 
 func main() {
 	if len(os.Args) == 2 && os.Args[1] == "about" {
 		version := fmt.Sprintf("hashicorp/yamux %s, smux %s, %s", yamuxVersion, smuxVersion, runtime.Version())
-		answer(about{1, "go", version, stacks, workloads, directions, "read/write"})
+		answer(about{1, "go", version, stacks, workloads, directions, "read/write", besides, true})
 		return
 	}
 	isClient, err := parse(os.Args[1:])

@@ -38,8 +38,9 @@ const (
 var (
 	processStart = time.Now()
 	window       int32
-	// stopping is set at `stop`: nobody starts anything new.
+	// stopping is set at `stop`: nobody starts anything new. stopTold is closed then: whoever did not read until then reads on.
 	stopping int32
+	stopTold = make(chan struct{})
 )
 
 // now reads the monotonic clock, in nanoseconds since the process began.

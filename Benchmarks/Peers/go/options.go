@@ -20,7 +20,13 @@ const (
 	directionNameUp   = "up"
 	directionNameDown = "down"
 
-	// Of stream 0 in mixed, whatever --message-bytes says.
+	// What goes on beside the requests of mixed.
+	besideBulk    = "bulk"
+	besideStopped = "stopped"
+	besideStalled = "stalled"
+	besideChurn   = "churn"
+
+	// Of requests and churn in mixed, whatever --message-bytes says.
 	mixedRequestBytes = 64
 )
 
@@ -28,6 +34,7 @@ var (
 	workloads = []string{workloadBulk, workloadRequest, workloadChurn, workloadIdle, workloadMixed}
 	// Neither library reads from a stream that it has closed itself, so `both` cannot end.
 	directions = []string{directionNameUp, directionNameDown}
+	besides    = []string{besideBulk, besideStopped, besideStalled, besideChurn}
 )
 
 type options struct {
@@ -35,6 +42,9 @@ type options struct {
 	connections, streams, messageBytes, depth int
 	seed                                      uint64
 	connect                                   *net.TCPAddr
+	// Only of mixed: what goes on beside the requests, and whether these have connection 0 to themselves.
+	beside string
+	apart  bool
 }
 
 // run is what this process was told to do; it is written once, at the start.
@@ -59,6 +69,8 @@ func parse(arguments []string) (isClient bool, err error) {
 	flags.IntVar(&run.messageBytes, "message-bytes", 0, "")
 	flags.IntVar(&run.depth, "depth", 0, "")
 	flags.Uint64Var(&run.seed, "seed", 0, "")
+	flags.StringVar(&run.beside, "beside", besideBulk, "")
+	apart := flags.String("apart", "", "")
 	var connect string
 	if isClient {
 		flags.StringVar(&connect, "connect", "", "")
@@ -72,10 +84,17 @@ func parse(arguments []string) (isClient bool, err error) {
 	given := make(map[string]bool)
 	flags.Visit(func(f *flag.Flag) { given[f.Name] = true })
 	flags.VisitAll(func(f *flag.Flag) {
-		if !given[f.Name] {
+		isOptional := f.Name == "beside" || f.Name == "apart"
+		if !given[f.Name] && !isOptional {
 			err = fmt.Errorf("--%s is missing", f.Name)
 		}
+		if given[f.Name] && isOptional && run.workload != workloadMixed {
+			err = fmt.Errorf("--%s is an option of mixed, and the workload is %q", f.Name, run.workload)
+		}
 	})
+	if run.apart = given["apart"]; err == nil && run.apart && *apart != "yes" {
+		err = fmt.Errorf("--apart is %q, not yes", *apart)
+	}
 	if err != nil {
 		return isClient, err
 	}
@@ -91,7 +110,7 @@ func (o *options) check() error {
 	for _, choice := range []struct {
 		name, value string
 		of          []string
-	}{{"stack", o.stack, stacks}, {"workload", o.workload, workloads}, {"direction", o.direction, directions}} {
+	}{{"stack", o.stack, stacks}, {"workload", o.workload, workloads}, {"direction", o.direction, directions}, {"beside", o.beside, besides}} {
 		if !contains(choice.of, choice.value) {
 			return fmt.Errorf("--%s is %q, not one of %s", choice.name, choice.value, strings.Join(choice.of, ", "))
 		}
@@ -114,6 +133,71 @@ func contains(list []string, value string) bool {
 		}
 	}
 	return false
+}
+
+// role is what a stream is for.
+type role int
+
+const (
+	roleBulk role = iota
+	roleRequest
+	roleChurn
+	roleIdle
+)
+
+func (o *options) role(connection, stream uint32) role {
+	switch o.workload {
+	case workloadBulk:
+		return roleBulk
+	case workloadRequest:
+		return roleRequest
+	case workloadChurn:
+		return roleChurn
+	case workloadIdle:
+		return roleIdle
+	}
+	switch {
+	case stream == 0 && (connection == 0 || !o.apart):
+		return roleRequest
+	case o.beside == besideChurn:
+		return roleChurn
+	}
+	return roleBulk
+}
+
+// streamsOn is how many streams a connection has at once.
+func (o *options) streamsOn(connection uint32) int {
+	switch {
+	case !o.apart:
+		return o.streams
+	case connection == 0:
+		return 1
+	}
+	return o.streams - 1
+}
+
+// lastingStreams is how many of them are opened before the start and stay until the end: those of churn come and go behind them.
+func (o *options) lastingStreams(connection uint32) int {
+	all := o.streamsOn(connection)
+	for n := 0; n < all; n++ {
+		if o.role(connection, uint32(n)) == roleChurn {
+			return n
+		}
+	}
+	return all
+}
+
+// isStopped tells whether nobody reads a stream of bulk until `stop`: the first of its connection.
+func (o *options) isStopped(connection, stream uint32) bool {
+	return o.beside == besideStopped && o.role(connection, stream) == roleBulk && (stream == 0 || o.role(connection, stream-1) != roleBulk)
+}
+
+// exchangeBytes is the payload of a message of requests and churn.
+func (o *options) exchangeBytes() int {
+	if o.workload == workloadMixed {
+		return mixedRequestBytes
+	}
+	return o.messageBytes
 }
 
 // idleFirst is how many idle streams of a connection are opened before the client is ready.

@@ -150,10 +150,8 @@ func (s *server) connectionEnded(l *link, err error) {
 // converse plays the server's part on one stream.
 func (s *server) converse(c *conversation) {
 	switch {
-	case run.workload == workloadRequest || run.workload == workloadChurn:
-		c.answer(run.messageBytes)
-	case run.workload == workloadMixed && c.number == 0:
-		c.answer(mixedRequestBytes)
+	case run.role(c.link.number, c.number) != roleBulk:
+		c.answer(run.exchangeBytes())
 	case run.direction == directionNameUp:
 		c.receiveBulk(0)
 	default:

@@ -149,7 +149,17 @@ func (d *discard) Write(chunk []byte) (int, error) {
 // receiveBulk reads until the stream ends, and closes it.
 func (c *conversation) receiveBulk(direction uint64) {
 	d := discard{c.receiver(run.messageBytes, direction)}
-	if err := pump(c.stream, &d, make([]byte, run.readBuffer())); err != nil {
+	buffer := make([]byte, run.readBuffer())
+	var err error
+	if run.isStopped(c.link.number, c.number) {
+		<-stopTold
+	} else if run.beside == besideStalled {
+		err = d.takeWithRests(c.stream, buffer, restTime, stopTold)
+	}
+	if err == nil {
+		err = pump(c.stream, &d, buffer)
+	}
+	if err != nil {
 		c.failed("receiving", err)
 	}
 	d.ended()
@@ -288,7 +298,7 @@ func (c *conversation) request(size int) {
 // churn keeps one stream of a connection under way, one after the other.
 func (l *link) churn(slot uint32) {
 	latency := new(histogram)
-	buffer := make([]byte, run.requestBuffer(run.messageBytes))
+	buffer := make([]byte, run.requestBuffer(run.exchangeBytes()))
 	for !isStopping() && l.churnOnce(slot, buffer, latency) {
 	}
 	total.addLatency(latency)
@@ -302,15 +312,18 @@ func (l *link) churnOnce(slot uint32, buffer []byte, latency *histogram) bool {
 		return false
 	}
 	c := conversation{link: l, stream: stream, number: number}
-	a := awaiter{c.receiver(run.messageBytes, directionDown)}
-	s := c.sender(run.messageBytes, 0)
+	a := awaiter{c.receiver(run.exchangeBytes(), directionDown)}
+	s := c.sender(run.exchangeBytes(), 0)
 	err = s.send()
 	if err == nil {
 		err = pump(stream, &a, buffer)
 	}
 	if err == errOver {
-		latency.record(now() - opened)
-		l.meter.complete(1)
+		// Beside requests churn is not what is counted.
+		if run.workload == workloadChurn {
+			latency.record(now() - opened)
+			l.meter.complete(1)
+		}
 	} else if err == nil {
 		err = errors.New("the stream ended before its answer")
 	}
