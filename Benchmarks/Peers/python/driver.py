@@ -7,6 +7,9 @@
 
 What the library cannot do: yamux has at most 256 streams open on a connection that it dials; mplex does not write on a stream while a read waits on it, so
 that bulk cannot go both ways at once. As `about` speaks of all stacks, it leaves `both` out; tcp and tcp+yamux do it when they are asked.
+
+Beside the requests of mixed there can be bulk, `stalled` and `churn`, but not `stopped`: a writer of yamux gives up when its stream has had no window for
+5 seconds, and mplex resets a stream that nobody has read for so long, having read nothing else from its connection meanwhile.
 """
 
 import ctypes
@@ -23,6 +26,7 @@ import types
 STACKS = ["tcp", "tcp+yamux", "tcp+mplex"]
 WORKLOADS = ["bulk", "request", "churn", "idle", "mixed"]
 DIRECTIONS = ["up", "down", "both"]
+BESIDE = ["bulk", "stalled", "churn"]
 NUMBERS = {"connections": 1 << 20, "streams": 1 << 20, "message-bytes": 1 << 30, "depth": 1 << 20}
 # A command is answered within 30 seconds, whatever the far end does.
 PATIENCE = 25
@@ -63,6 +67,8 @@ def about():
             "workloads": WORKLOADS,
             # What all stacks can do; see above.
             "directions": ["up", "down"],
+            "beside": BESIDE,
+            "apart": True,
         }
     )
 
@@ -78,7 +84,7 @@ def parse(role, arguments):
     told = {}
     for index in range(0, len(arguments), 2):
         name = arguments[index].removeprefix("--")
-        if not arguments[index].startswith("--") or name not in names:
+        if not arguments[index].startswith("--") or name not in [*names, "beside", "apart"]:
             refuse(f"{arguments[index]}: no such option")
         if index + 1 == len(arguments):
             refuse(f"--{name}: its value is missing")
@@ -87,10 +93,14 @@ def parse(role, arguments):
         told[name] = arguments[index + 1]
     if missing := [name for name in names if name not in told]:
         refuse(f"--{missing[0]} is missing")
-    for name, values in (("stack", STACKS), ("workload", WORKLOADS), ("direction", DIRECTIONS)):
-        if told[name] not in values:
+    for name, values in (("stack", STACKS), ("workload", WORKLOADS), ("direction", DIRECTIONS), ("beside", BESIDE), ("apart", ["yes"])):
+        if name in told and told[name] not in values:
             refuse(f"--{name} {told[name]}: one of {', '.join(values)} was expected")
-    options = types.SimpleNamespace(stack=told["stack"], workload=told["workload"], direction=told["direction"])
+        if name in ("beside", "apart") and name in told and told["workload"] != "mixed":
+            refuse(f"--{name} is an option of mixed, and the workload is {told['workload']}")
+    options = types.SimpleNamespace(
+        stack=told["stack"], workload=told["workload"], direction=told["direction"], beside=told.get("beside", "bulk"), apart="apart" in told
+    )
     for name, most in NUMBERS.items():
         setattr(options, name.replace("-", "_"), number(name, told[name], most))
     options.seed = number("seed", told["seed"], (1 << 64) - 1, 0)

@@ -5,6 +5,7 @@ from collections import deque
 import trio
 
 import links
+import roles
 from traffic import READ, Failure, Run, clock
 
 # So much is taken on the way by every stack, also when nobody reads at the far end.
@@ -47,7 +48,8 @@ class Server(Run):
             else:
                 connection, first = told
                 endless = options.stack == "tcp" and options.workload == "churn"
-                if connection >= options.connections or first and (options.stack != "tcp" or first >= options.streams and not endless):
+                most = roles.streams_on(options, connection)
+                if connection >= options.connections or first and (options.stack != "tcp" or first >= most and not endless):
                     sentence = f"a connection came as connection {connection}, stream {first}, which this run does not have"
                 elif told in self.numbers:
                     sentence = f"connection {connection}, stream {first} came twice"
@@ -68,9 +70,9 @@ class Server(Run):
             nursery.start_soon(self.carry, self.serve, self.flow(connection, stream))
 
     async def serve(self, flow):
-        if flow.is_request:
+        if flow.role in ("request", "churn"):
             await self.answer(flow)
-        elif self.options.workload == "idle":
+        elif flow.role == "idle":
             await self.read_to_end(flow)
             await flow.stream.close()
         else:
@@ -99,7 +101,8 @@ class Server(Run):
     async def finish(self):
         await self.wait_until(lambda: not self.live and not self.running)
         links.close_socket(self.listener)
-        expected = self.options.connections * (self.options.streams if self.options.stack == "tcp" else 1)
+        options = self.options
+        expected = sum(roles.streams_on(options, number) if options.stack == "tcp" else 1 for number in range(options.connections))
         if len(self.numbers) < expected:
             self.problem(f"{len(self.numbers)} of {expected} connections came")
 
@@ -121,7 +124,7 @@ class Client(Run):
         stack = links.STACKS[options.stack]
         if options.workload in ("bulk", "mixed") and options.direction == "both" and not self.is_duplex:
             raise Failure("py-libp2p's mplex does not write on a stream while a read waits on it, so bulk cannot go both ways")
-        if stack and stack.limit and options.streams > stack.limit:
+        if stack and stack.limit and max(roles.streams_on(options, number) for number in range(options.connections)) > stack.limit:
             raise Failure(f"py-libp2p's yamux has at most {stack.limit} streams open on a connection, {options.streams} are asked for")
         if stack:
             for number in range(options.connections):
@@ -129,25 +132,24 @@ class Client(Run):
                 await self.greet(sock, number, 0)
                 self.connections.append(stack(sock, number, True))
                 nursery.start_soon(self.run_connection, self.connections[-1])
-        first = max(1, options.streams // 10) if options.workload == "idle" else options.streams
-        await self.open_first(0, first)
+        await self.open_all(0, max(1, options.streams // 10) if options.workload == "idle" else options.streams)
         return {"ready": True}
 
     async def greet(self, sock, connection, stream):
         if sock.send(links.greeting(connection, stream)) != links.GREETING.size:
             raise Failure("a fresh connection did not take the greeting")
 
-    async def open_first(self, begin, end):
+    async def open_all(self, begin, end):
         for connection in range(self.options.connections):
-            for _ in range(begin, end):
+            for _ in range(begin, min(end, roles.streams_on(self.options, connection))):
                 flow = await self.open_stream(connection)
-                if self.options.workload == "churn":
+                if flow.role == "churn":
                     self.nursery.start_soon(self.churn, connection, flow)
                 else:
                     self.nursery.start_soon(self.carry, self.work, flow)
 
     async def open_second(self):
-        await self.open_first(max(1, self.options.streams // 10), self.options.streams)
+        await self.open_all(max(1, self.options.streams // 10), self.options.streams)
 
     async def open_stream(self, connection):
         if self.options.stack == "tcp":
@@ -159,11 +161,11 @@ class Client(Run):
         return self.flow(connection, await self.connections[connection].open())
 
     async def work(self, flow):
-        if self.options.workload == "idle":
+        if flow.role == "idle":
             await self.stopping.wait()
             await flow.stream.close()
             await self.after_sending(flow)
-        elif flow.is_request:
+        elif flow.role == "request":
             if self.options.depth == 1:
                 await self.request(flow)
             elif self.options.depth * flow.sink.size <= FITS or not self.is_duplex:
@@ -279,7 +281,8 @@ class Client(Run):
         ended = clock()
         if self.options.stack != "tcp":
             await flow.stream.close()
-        self.record(begun, ended)
+        if self.options.workload == "churn":
+            self.record(begun, ended)
 
     async def close_unused(self, flow):
         await flow.stream.close()

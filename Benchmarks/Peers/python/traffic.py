@@ -5,6 +5,7 @@ import time
 import trio
 
 import links
+import roles
 from payload import Sink, Source, make_key, make_table
 
 clock = time.monotonic_ns
@@ -75,7 +76,7 @@ class Run:
             self.problems.append(sentence)
 
     def record(self, begun, ended):
-        """One operation is over."""
+        """One operation is over, a request or the stream of one. Of streams beside requests it is not told."""
         self.completed += 1
         if self.in_window:
             took = ended - begun
@@ -142,6 +143,26 @@ class Run:
         except ended:
             pass
 
+    async def read_with_rests(self, flow):
+        """Reads a message and rests, until `stop`; what comes next stays in the multiplexer meanwhile."""
+        read, sink, stopping = flow.stream.read, flow.sink, self.stopping
+        while not stopping.is_set():
+            try:
+                data = await read(min(READ, sink.size - sink.position % sink.size))
+            except links.ENDED:
+                return
+            if not data:
+                return
+            sink.take(data)
+            if sink.position % sink.size == 0:
+                with trio.move_on_after(roles.REST_SECONDS):
+                    await stopping.wait()
+
+    async def receive_bulk(self, flow):
+        if self.options.beside == "stalled":
+            await self.read_with_rests(flow)
+        await self.read_to_end(flow)
+
     async def send_both(self, flow):
         await self.send_bulk(flow)
         if self.is_client:
@@ -153,7 +174,7 @@ class Run:
         if sends and reads:
             async with trio.open_nursery() as nursery:
                 nursery.start_soon(self.send_both, flow)
-                await self.read_to_end(flow)
+                await self.receive_bulk(flow)
             if not self.is_client:
                 # Not before everything is read: that this end has closed tells the client that it may close the connection.
                 await flow.stream.close()
@@ -162,14 +183,14 @@ class Run:
             await flow.stream.close()
             await self.after_sending(flow)
         else:
-            await self.read_to_end(flow)
+            await self.receive_bulk(flow)
             await flow.stream.close()
 
 
 class Flow:
     """Both directions of one stream."""
 
-    __slots__ = ("run", "name", "stream", "source", "sink", "is_request", "failed")
+    __slots__ = ("run", "name", "stream", "source", "sink", "role", "failed")
 
     def __init__(self, run, connection, stream):
         options = run.options
@@ -177,8 +198,8 @@ class Flow:
         self.stream = stream
         self.failed = False
         self.name = f"connection {connection}, stream {stream.number}"
-        self.is_request = options.workload in ("request", "churn") or options.workload == "mixed" and stream.number == 0
-        size = 64 if options.workload == "mixed" and stream.number == 0 else options.message_bytes
+        self.role = roles.role(options, connection, stream.number)
+        size = roles.message_bytes(options, self.role)
         self.source = Source(run.table, make_key(options.seed, connection, stream.number, not run.is_client), size)
         self.sink = Sink(run.table, make_key(options.seed, connection, stream.number, run.is_client), size)
 
@@ -192,7 +213,7 @@ class Flow:
             run.problem(f"{self.name}: byte {sink.differs} received is not what was to be sent")
         if sink.position % sink.size:
             run.problem(f"{self.name}: ended within message {sink.messages}, after {sink.position} bytes")
-        if sink.position and run.options.workload == "idle":
+        if sink.position and self.role == "idle":
             run.problem(f"{self.name}: {sink.position} bytes came on a stream that has to be silent")
         if self.stream.was_reset():
             run.problem(f"{self.name}: was reset")
