@@ -1,11 +1,12 @@
 """Tells whether a driver obeys the contract in Benchmarks/Peers/README.md.
 
-    scripts/check-driver COMMAND [ARG...] [--stack S]... [--quick] [--patience SECONDS]
+    scripts/check-driver COMMAND [ARG...] [--stack S]... [--only WORDS]... [--quick] [--patience SECONDS]
 
 COMMAND and its arguments are the driver as it is called, for example `.peers/drivers/go` or `.build/release/streamgauge driver`. One line is printed for
 each check. Exit code 0: everything holds; 1: something fails; 64: the arguments cannot be understood.
 
     --stack S             only this stack, which the driver has to offer; may be told several times
+    --only WORDS          only checks whose names have these words in them, as "mixed beside stopped"; may be told several times
     --quick               only the first connections with a few workloads, and nothing that has to do with ends that come early
     --patience SECONDS    how long a command may take (30, as the contract says)
 """
@@ -24,6 +25,7 @@ from process import Broken, arguments, kill_all, options
 
 # Checks that are under way at once; they mostly wait.
 AT_ONCE = 3
+BESIDE = ("stopped", "stalled", "churn")
 
 
 def check_about(bench):
@@ -41,7 +43,7 @@ def refused(name, change):
         role, told = change(arguments(run))
         with bench.begin() as here:
             process = here.process(role, told)
-            process.ends(64, within=15, after=name)
+            process.ends(64, within=min(15, bench.patience), after=name)
             if not process.lines.queue[0] is None:
                 raise Broken("nothing on standard output", repr(process.lines.queue[0][:200]), "Lines")
             if not any(process.errors):
@@ -67,6 +69,25 @@ REFUSED = [
     refused("a number that is none", lambda told: ("server", changed(told, "--connections", "many"))),
     refused("a seed beyond 64 bits", lambda told: ("server", changed(told, "--seed", str(2**64)))),
 ]
+
+
+def mixed(told, *more):
+    return "server", [*changed(told, "--workload", "mixed"), *more]
+
+
+def refused_of_mixed(about):
+    """What is refused of the options that only some drivers have."""
+    checks = [
+        refused("an unknown thing beside the requests of mixed", lambda told: mixed(told, "--beside", "locusts")),
+        refused("--beside without its value", lambda told: mixed(told, "--beside")),
+        refused("--apart that is not yes", lambda told: mixed(told, "--apart", "perhaps")),
+    ]
+    for name in BESIDE:
+        if name not in about.get("beside", []):
+            checks.append(refused(f"--beside {name}, which is not announced", lambda told, name=name: mixed(told, "--beside", name)))
+    if not about.get("apart"):
+        checks.append(refused("--apart yes, which is not announced", lambda told: mixed(told, "--apart", "yes")))
+    return checks
 
 
 def input_ends_before_ready(bench, run):
@@ -122,6 +143,21 @@ def whole(run, bench):
         runs.against_itself(bench, run, 10 * bench.window)
 
 
+def beside_runs(about, stack):
+    """Of mixed, what only some drivers have."""
+    first, directions = about["directions"][0], [way for way in about["directions"] if way != "both"]
+    offered = [name for name in BESIDE if name in about.get("beside", []) and (name != "churn" or "+" in stack)]
+    kinds = [(name, way, False) for name in offered for way in (directions if name != "churn" else [first])]
+    if about.get("apart"):
+        kinds += [("bulk", way, True) for way in directions] + [(name, first, True) for name in offered if name != "stalled"]
+    runs_of = [options(stack, "mixed", way, streams=4, message_bytes=4_000, beside=name, apart=apart) for name, way, apart in kinds]
+    for run in runs_of:
+        if run.beside == "stalled":
+            # Messages are short, so that to go on resting through all of a window takes longer than an end waits for the other.
+            run.connections, run.streams, run.message_bytes = 1, 3, 64
+    return runs_of
+
+
 def plan(about, chosen, quick):
     """Names of checks and what they call with the bench."""
     checks = []
@@ -129,9 +165,15 @@ def plan(about, chosen, quick):
     def add(name, work):
         checks.append((name, work))
 
+    def add_run(name, run):
+        add(f"{name}: against itself", lambda bench: whole(run, bench))
+        if stack in MACHINES:
+            for role in ("server", "client"):
+                add(f"{name}: the {role} as seen on the wire", lambda bench, role=role: runs.against_peer(bench, run, role))
+
     offered = set(about["workloads"])
     first = options(chosen[0], about["workloads"][0], about["directions"][0])
-    for name, check in REFUSED if not quick else REFUSED[:2]:
+    for name, check in REFUSED + refused_of_mixed(about) if not quick else REFUSED[:2]:
         add(name, lambda bench, check=check: check(bench, first))
     for stack in chosen:
         directed = [(workload, direction) for workload in about["workloads"] for direction in about["directions"]]
@@ -146,11 +188,9 @@ def plan(about, chosen, quick):
             run = options(
                 stack, workload, direction, streams=20 if workload == "idle" else 4, message_bytes=size, depth=3 if workload == "request" else 1
             )
-            name = f"{stack} {workload} {direction}" if workload in ("bulk", "mixed") else f"{stack} {workload}"
-            add(f"{name}: against itself", lambda bench, run=run: whole(run, bench))
-            if stack in MACHINES:
-                for role in ("server", "client"):
-                    add(f"{name}: the {role} as seen on the wire", lambda bench, run=run, role=role: runs.against_peer(bench, run, role))
+            add_run(f"{stack} {workload} {direction}" if workload in ("bulk", "mixed") else f"{stack} {workload}", run)
+        for run in [] if quick or "mixed" not in offered else beside_runs(about, stack):
+            add_run(f"{stack} mixed beside {run.beside} {run.direction}{', apart' * run.apart}", run)
         workload = "request" if "request" in offered else about["workloads"][0]
         run = options(stack, workload, about["directions"][0])
         up = options(stack, "bulk", "up", message_bytes=1 << 20) if "bulk" in offered and "up" in about["directions"] else run
@@ -193,7 +233,7 @@ def say(name, wrong):
     print(f"ok     {name}" if wrong is None else f"FAILS  {name}: {wrong}", flush=True)
 
 
-def check_all(bench, chosen, quick):
+def check_all(bench, chosen, quick, only=()):
     about = {}
     wrong = attempt(bench, lambda bench: about.update(check_about(bench)))
     say("about", wrong)
@@ -202,7 +242,7 @@ def check_all(bench, chosen, quick):
     if unknown := [stack for stack in chosen if stack not in about["stacks"]]:
         say("about", f"expected the stack {unknown[0]}; came {', '.join(about['stacks'])} (contract, “The program”)")
         return 1, 1
-    checks = plan(about, chosen or about["stacks"], quick)
+    checks = [(name, work) for name, work in plan(about, chosen or about["stacks"], quick) if not only or any(words in name for words in only)]
     failed = 0
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         results = [pool.submit(attempt, bench, work) for _, work in checks]
@@ -224,7 +264,7 @@ def usage(sentence):
 
 
 def main(told):
-    command, chosen, quick, patience = [], [], False, 30.0
+    command, chosen, only, quick, patience = [], [], [], False, 30.0
     rest = list(told)
     while rest:
         word = rest.pop(0)
@@ -233,12 +273,12 @@ def main(told):
             return 0
         if word == "--quick":
             quick = True
-        elif word in ("--stack", "--patience"):
+        elif word in ("--stack", "--only", "--patience"):
             if not rest:
                 return usage(f"{word}: its value is missing")
             value = rest.pop(0)
-            if word == "--stack":
-                chosen.append(value)
+            if word != "--patience":
+                (chosen if word == "--stack" else only).append(value)
                 continue
             try:
                 patience = float(value)
@@ -254,7 +294,7 @@ def main(told):
         return usage(f"{command[0]}: no such program")
     begun = time.monotonic()
     try:
-        failed, count = check_all(runs.Bench(command, patience, 0.2 if quick else 0.4), chosen, quick)
+        failed, count = check_all(runs.Bench(command, patience, 0.2 if quick else 0.4), chosen, quick, only)
     finally:
         kill_all()
     took = time.monotonic() - begun

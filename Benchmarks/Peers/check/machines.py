@@ -31,6 +31,9 @@ class Plain:
         # The end of the stream is the end of what is written; the socket says it when `out` is empty.
         self.shut = True
 
+    def hold(self, number):
+        """Nothing: what is not to be read stays in the socket."""
+
     def receive(self, data):
         return [("data", self.number, data)]
 
@@ -51,8 +54,9 @@ class Yamux:
         self.out, self.faults, self.input = bytearray(), [], bytearray()
         self.shut = False
         self.window, self.credit = {}, {}
+        # Of streams that are read later than their bytes come: bytes whose credit is still to be given back.
+        self.unread = {}
         self.finished = set()
-        self.highest = -1
 
     def frame(self, kind, flags, identifier, length, data=b""):
         self.out += self.HEADER.pack(0, kind, flags, identifier, length) + data
@@ -73,6 +77,18 @@ class Yamux:
 
     def close(self, number):
         self.frame(WINDOW, FIN, 2 * number + 1, 0)
+
+    def hold(self, number):
+        """From now on credit for what comes on the stream is given back by `release` alone."""
+        self.unread[number] = 0
+
+    def release(self, number, count=None):
+        """As if `count` bytes had been read, or all."""
+        count = self.unread[number] if count is None else count
+        self.unread[number] -= count
+        self.credit[number] += count
+        if count and number not in self.finished:
+            self.frame(WINDOW, 0, 2 * number + 1, count)
 
     def receive(self, data):
         self.input += data
@@ -104,9 +120,6 @@ class Yamux:
             if self.is_client or number in self.window:
                 self.faults.append(f"a yamux SYN for stream {identifier}, which is open")
                 return
-            if number != self.highest + 1:
-                self.faults.append(f"yamux stream {identifier} was opened after {2 * self.highest + 1}")
-            self.highest = max(self.highest, number)
             self.window[number] = self.credit[number] = INITIAL
             # Alone, as py-libp2p overlooks other flags on a frame that acknowledges.
             self.frame(WINDOW, ACK, identifier, 0)
@@ -123,9 +136,12 @@ class Yamux:
             if self.credit[number] < 0:
                 self.faults.append(f"yamux stream {identifier} sent {-self.credit[number]} bytes more than its window")
             events.append(("data", number, body))
-            self.credit[number] += len(body)
-            if number not in self.finished and not flags & FIN:
-                self.frame(WINDOW, 0, identifier, len(body))
+            if number in self.unread:
+                self.unread[number] += len(body)
+            else:
+                self.credit[number] += len(body)
+                if number not in self.finished and not flags & FIN:
+                    self.frame(WINDOW, 0, identifier, len(body))
         if flags & RST:
             events.append(("reset", number))
         elif flags & FIN and number not in self.finished:
@@ -170,6 +186,9 @@ class Mplex:
 
     def close(self, number):
         self.frame(number, 4 if self.is_client else 3)
+
+    def hold(self, number):
+        """Nothing: mplex has no credit, and whoever stops reading stops every stream of the connection."""
 
     def read_varint(self, at):
         value = shift = 0

@@ -4,7 +4,9 @@ import selectors
 import socket
 import struct
 import threading
+import time
 
+import roles
 from machines import MACHINES
 from payload import Payload
 
@@ -22,15 +24,17 @@ class Line:
     def __init__(self, peer, wire, number):
         options = peer.options
         self.wire, self.number, self.name = wire, number, f"connection {wire.connection}, stream {number}"
-        special = options.workload == "mixed" and number == 0
-        self.is_request = special or options.workload in ("request", "churn")
-        self.size = 64 if special else options.message_bytes
+        self.role = roles.role(options, wire.connection, number)
+        self.is_request = self.role in ("request", "churn")
+        self.size = roles.message_bytes(options, self.role)
         self.key_in = peer.payload.key(wire.connection, number, peer.is_client)
         self.key_out = peer.payload.key(wire.connection, number, not peer.is_client)
         self.pending = bytearray()
         self.queued = self.position = 0
         self.expected = b""
-        self.ended = self.closed = self.wants_close = False
+        self.ended = self.closed = False
+        # Of a receiver that rests: when it reads on.
+        self.rests_until = 0.0
 
     @property
     def messages(self):
@@ -45,7 +49,8 @@ class Wire:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.sock, self.head, self.machine, self.connection = sock, b"", None, None
         self.lines = {}
-        self.eof = self.is_shut = False
+        self.written = self.under_way = 0
+        self.eof = self.is_shut = self.is_paused = False
 
 
 class Peer(threading.Thread):
@@ -80,6 +85,18 @@ class Peer(threading.Thread):
     def messages(self):
         return sum(line.messages for line in self.lines)
 
+    def of_role(self, role):
+        return [line for line in list(self.lines) if line.role == role]
+
+    def moved(self, line):
+        """Bytes of a stream that this end got rid of."""
+        return line.wire.written if self.options.stack == "tcp" else line.queued * line.size - len(line.pending)
+
+    def is_stuck(self, line):
+        """Whether a stream has bytes to send and nobody who takes them, as far as this end can tell."""
+        machine = line.wire.machine
+        return bool(machine.out) if self.options.stack == "tcp" else bool(line.pending) and not machine.room(line.number)
+
     def is_over(self):
         """Every stream was ended by the far end and closed by this one, to the last byte."""
         return all(line.ended and line.closed and not line.wire.machine.out for line in list(self.lines))
@@ -104,6 +121,8 @@ class Peer(threading.Thread):
                         for line in list(wire.lines.values()):
                             self.work(line)
                         self.flush(wire)
+                    if self.options.stack == "tcp":
+                        self.pause(wire)
         except Exception as error:
             self.faults.append(f"the checker's own end: {type(error).__name__}: {error}")
         finally:
@@ -126,6 +145,16 @@ class Peer(threading.Thread):
                 self.faults.append(f"connection {wire.connection}, at its end: {error}")
         wire.sock.close()
 
+    def pause(self, wire):
+        """Bytes that nobody reads yet stay in the socket."""
+        pauses = not wire.eof and not self.stopping and any(self.holds(line) and line.role == "stopped" for line in wire.lines.values())
+        if pauses != wire.is_paused and not wire.eof:
+            wire.is_paused = pauses
+            if pauses:
+                self.selector.unregister(wire.sock)
+            else:
+                self.selector.register(wire.sock, selectors.EVENT_READ, wire)
+
     def foreign_refused(self):
         self.foreign.settimeout(2)
         try:
@@ -137,12 +166,13 @@ class Peer(threading.Thread):
 
     def dial_all(self):
         for connection in range(self.options.connections):
+            count = self.streams_on(connection)
             if self.options.stack == "tcp":
-                for number in range(self.options.streams):
+                for number in range(count):
                     self.open(self.dial(connection, number), number)
             else:
                 wire = self.dial(connection, 0)
-                for number in range(self.options.streams):
+                for number in range(count):
                     self.open(wire, number)
 
     def dial(self, connection, first):
@@ -159,8 +189,19 @@ class Peer(threading.Thread):
 
     def open(self, wire, number):
         wire.machine.open(number)
-        self.lines.append(line := Line(self, wire, number))
+        self.begin(wire, number)
+
+    def begin(self, wire, number):
+        self.lines.append(line := self.line(wire, number))
         wire.lines[number] = line
+        if self.holds(line):
+            wire.machine.hold(number)
+
+    def line(self, wire, number):
+        return Line(self, wire, number)
+
+    def streams_on(self, connection):
+        return roles.streams_on(self.options, connection)
 
     def accept(self):
         try:
@@ -212,24 +253,54 @@ class Peer(threading.Thread):
     def handle(self, wire, events):
         for kind, number, *rest in events:
             if kind == "open":
-                self.lines.append(line := Line(self, wire, number))
-                wire.lines[number] = line
+                self.opened(wire, number)
                 continue
             line = wire.lines[number]
             if kind == "data":
                 self.take(line, rest[0])
             elif kind == "reset":
                 self.faults.append(f"{line.name}: was reset")
-                line.ended = True
+                self.end(line)
             else:
-                line.ended = True
+                self.end(line)
                 if line.position % line.size:
                     self.faults.append(f"{line.name}: ended within message {line.messages}")
         self.faults += wire.machine.faults
         wire.machine.faults = []
 
+    def opened(self, wire, number):
+        """The far end has opened a stream, of which a connection has so many at once."""
+        self.begin(wire, number)
+        wire.under_way += 1
+        most = self.streams_on(wire.connection)
+        if self.options.stack != "tcp" and wire.under_way > most:
+            self.faults.append(f"connection {wire.connection} has {wire.under_way} streams at once when stream {number} comes; it should have {most}")
+        elif self.options.stack == "tcp" and number >= most:
+            self.faults.append(f"connection {wire.connection} has a stream {number}; it should have {most}, numbered from 0")
+
+    def end(self, line):
+        line.wire.under_way -= not line.ended
+        line.ended = True
+
+    def receives(self, line):
+        """Whether anything is to come on a stream."""
+        return line.is_request or line.role != "idle" and self.options.direction != ("up" if self.is_client else "down")
+
+    def holds(self, line):
+        """Whether a stream is read later than its bytes come."""
+        return line.role in ("stopped", "stalled") and self.receives(line)
+
+    def read_on(self, line):
+        """What a receiver that reads late has read by now is given back."""
+        machine, now = line.wire.machine, time.monotonic()
+        if self.stopping:
+            machine.release(line.number)
+        elif line.role == "stalled" and now >= line.rests_until and machine.unread[line.number] >= line.size:
+            machine.release(line.number, line.size)
+            line.rests_until = now + roles.REST_SECONDS
+
     def take(self, line, data):
-        if self.options.workload == "idle" or not line.is_request and self.options.direction == ("up" if self.is_client else "down"):
+        if not self.receives(line):
             self.faults.append(f"{line.name}: {len(data)} bytes in a direction in which nothing is to be sent")
         at = 0
         while at < len(data):
@@ -244,25 +315,27 @@ class Peer(threading.Thread):
 
     def work(self, line):
         """Queues what is to be sent next on a stream, and closes it when its time has come."""
+        if self.holds(line) and self.options.stack.endswith("yamux"):
+            self.read_on(line)
         if line.closed:
             return
         options, limit = self.options, 0
         if line.is_request:
             if self.is_client:
-                depth = 1 if options.workload == "churn" else options.depth
-                if options.workload == "churn":
+                depth = 1 if line.role == "churn" else options.depth
+                if line.role == "churn":
                     limit = 1 if self.go and not (self.stopping and not line.queued) else line.queued
                 else:
                     limit = line.messages + depth if self.go and not self.stopping else line.queued
-                done = line.queued == line.messages and (self.stopping or options.workload == "churn" and line.queued)
+                done = line.queued == line.messages and (self.stopping or line.role == "churn" and line.queued)
             else:
                 limit, done = line.messages, line.ended
-        elif options.workload != "idle" and options.direction in ("both", "up" if self.is_client else "down"):
+        elif line.role != "idle" and options.direction in ("both", "up" if self.is_client else "down"):
             limit = line.queued + 1 if self.go and not self.stopping else 0
             # In both directions a server does not close before it has read everything.
             done = self.stopping and (line.ended or self.is_client or options.direction != "both")
         else:
-            done = line.ended if not self.is_client or options.workload != "idle" else self.stopping
+            done = line.ended if not self.is_client or line.role != "idle" else self.stopping
         while line.queued < limit and len(line.pending) < QUEUED:
             message = bytearray(self.payload.message(line.key_out, line.queued, line.size))
             if self.fault == "payload" and line.number == 0 and line.queued == 0:
@@ -278,7 +351,7 @@ class Peer(threading.Thread):
         if done and not line.pending and line.queued >= limit:
             line.closed = True
             machine.close(line.number)
-            if self.is_client and options.workload == "churn" and not self.stopping:
+            if self.is_client and line.role == "churn" and not self.stopping:
                 self.open_another(line.wire)
 
     def open_another(self, wire):
@@ -293,6 +366,7 @@ class Peer(threading.Thread):
         try:
             while machine.out:
                 sent = wire.sock.send(machine.out[: 1 << 18])
+                wire.written += sent
                 del machine.out[:sent]
             if machine.shut and not wire.is_shut:
                 wire.is_shut = True

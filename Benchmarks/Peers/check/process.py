@@ -21,13 +21,14 @@ class Broken(Exception):
         super().__init__(f"expected {expected}; came {came} (contract, “{section}”)")
 
 
-def options(stack, workload, direction="up", connections=2, streams=3, message_bytes=5_000, depth=1, seed=1):
+def options(stack, workload, direction="up", connections=2, streams=3, message_bytes=5_000, depth=1, seed=1, beside="bulk", apart=False):
     return types.SimpleNamespace(**locals())
 
 
 def arguments(run):
     names = ("stack", "workload", "direction", "connections", "streams", "message_bytes", "depth", "seed")
-    return [part for name in names for part in ("--" + name.replace("_", "-"), str(getattr(run, name)))]
+    told = [part for name in names for part in ("--" + name.replace("_", "-"), str(getattr(run, name)))]
+    return told + ["--beside", run.beside] * (run.beside != "bulk") + ["--apart", "yes"] * run.apart
 
 
 class Process:

@@ -64,4 +64,6 @@ def about(value):
     tests["streams_max"] = lambda limits: isinstance(limits, dict) and all(
         stack in value.get("stacks", []) and type(most) is int and most > 0 for stack, most in limits.items()
     )
-    return exact(value, tests, "`about`", optional=("socket_calls", "streams_max"))
+    tests["beside"] = lambda items: words(("bulk", "stopped", "stalled", "churn"))(items) and "mixed" in value.get("workloads", [])
+    tests["apart"] = lambda answer: isinstance(answer, bool) and (not answer or "mixed" in value.get("workloads", []))
+    return exact(value, tests, "`about`", optional=("socket_calls", "streams_max", "beside", "apart"))
