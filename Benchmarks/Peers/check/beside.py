@@ -16,8 +16,6 @@ RESTED_SECONDS = 0.5
 
 def check(run, role, driver, peer, limit):
     """In traffic, before `stop`; `limit` is how many seconds what has to happen may take."""
-    if run.workload != "mixed" or not roles.requests_go_on(run):
-        return
     if run.beside == "stopped":
         check_stopped(peer, limit)
     elif run.beside == "stalled":

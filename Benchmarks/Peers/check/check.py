@@ -18,6 +18,7 @@ import subprocess
 import sys
 import time
 
+import roles
 import runs
 import shapes
 from machines import MACHINES
@@ -167,7 +168,7 @@ def plan(about, chosen, quick):
 
     def add_run(name, run):
         add(f"{name}: against itself", lambda bench: whole(run, bench))
-        if stack in MACHINES:
+        if stack in MACHINES and roles.can_hold_back(run):
             for role in ("server", "client"):
                 add(f"{name}: the {role} as seen on the wire", lambda bench, role=role: runs.against_peer(bench, run, role))
 

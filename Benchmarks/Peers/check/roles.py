@@ -42,6 +42,6 @@ def size_of_all(run):
     return None if run.workload == "mixed" and run.beside != "churn" else message_bytes(run, role(run, run.connections - 1, run.streams - 1))
 
 
-def requests_go_on(run):
-    """Whether requests are answered whatever goes on beside them: not where nothing but the socket holds a sender back whose receiver does not read."""
+def can_hold_back(run):
+    """Whether a stream whose receiver does not read leaves the others alone. Mplex has no credit: it stops reading the socket, or resets the stream."""
     return not (run.stack.endswith("mplex") and run.beside in ("stopped", "stalled"))
