@@ -47,7 +47,7 @@ public struct DriverRun: Sendable {
                 throw .notOffered(driver: driver.name, what: "connection of their own for the requests of mixed", offered: ["all streams on each connection"])
             }
         }
-        if options.workload == .churn, !subject.stack.contains("+") {
+        if options.workload == .churn || options.beside == .churn, !subject.stack.contains("+") {
             throw .notOffered(driver: ends.client.driver.name, what: "streams that come and go over '\(subject.stack)'", offered: ["stacks with a multiplexer"])
         }
         if let most = ends.client.about.streamsMax?[subject.stack], options.streams > most {
