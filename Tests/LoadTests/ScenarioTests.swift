@@ -50,7 +50,7 @@ import Testing
             ("--rate", "request and mixed", { $0.ratePerSecond = 100 }),
             ("mixed needs at least 2 streams", "-m 101", { $0.workload = "mixed" }),
             ("connect cannot be mixed", "other flows", { $0.flows = [.init(verb: .connect, messageSizeBytes: 1), .init(verb: .send, messageSizeBytes: 1)] }),
-            ("churn cannot be mixed", "other flows", { $0.flows = [.init(verb: .churn, messageSizeBytes: 1), .init(verb: .send, messageSizeBytes: 1)] }),
+            ("churn beside other flows", "is the last", { $0.flows = [.init(verb: .churn, messageSizeBytes: 1), .init(verb: .send, messageSizeBytes: 1)] }),
             ("idle has no operations", "duration", {
                 $0.flows = [.init(verb: .hold, messageSizeBytes: 1)]
                 $0.workload = "idle"
