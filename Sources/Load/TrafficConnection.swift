@@ -247,7 +247,8 @@ final class TrafficConnection: StreamHandler {
             guard let place = lane(of: stream) else { return nil }
             let lane = state.value.lanes[place]
             let sent = lane.sent.messages &* UInt64(state.value.shapes[Int(lane.flow)].messageBytes)
-            return sent &- UInt64(connection.unwrittenByteCount(on: stream))
+            // Where the stream's bytes cannot be told from others' in a write, more than it has sent may count as unwritten.
+            return sent - min(sent, UInt64(connection.unwrittenByteCount(on: stream)))
         }
     }
 

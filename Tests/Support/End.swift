@@ -325,10 +325,11 @@ public final class End {
         for stream in handles {
             guard let key = keys[stream], let log = logs[key], log.isLive else { continue }
             let (unwritten, queued) = (muxer.unwrittenByteCount(on: stream, in: gather), muxer.queuedByteCount(on: stream))
-            if unwritten < queued || gather.isEmpty && unwritten != queued || unwritten > log.sent.count {
+            if unwritten < queued || gather.isEmpty && unwritten != queued {
                 violations.append("\(unwritten) bytes of a stream are unwritten, \(queued) queued, \(gather.byteCount) left of the write, \(log.sent.count) sent")
             }
-            written[key] = max(written[key] ?? 0, log.sent.count - unwritten)
+            // Other streams' bytes may count where a machine cannot tell them apart.
+            written[key] = max(written[key] ?? 0, log.sent.count - min(unwritten, log.sent.count))
         }
     }
 
