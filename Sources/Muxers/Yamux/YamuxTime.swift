@@ -72,8 +72,10 @@ struct MarkerState: ~Copyable {
     private static let slowUnknownNanoseconds: Nanoseconds = 1_000_000
     /// Answers that came while data waited for them, after which the shortest is that of the path.
     private static let trustedAnswers = 8
-    /// Doublings of how long a slow far end is remembered: 2 GiB of data.
-    private static let slowLevelMax = 10
+    /// Spacings (32 MiB) for which a far end that was slow is remembered the first time: finding it out again takes a queue that has filled its buffers.
+    private static let slowSpacings = 512
+    /// Doublings of that, to 2 GiB.
+    private static let slowLevelMax = 6
 
     private let limits: YamuxMarkers?
     private var marks = RingQueue<Mark>()
@@ -90,7 +92,7 @@ struct MarkerState: ~Copyable {
     private var receivedBytes: UInt64 = 0
     /// Spacings for which the far end is still taken to be slow.
     private var slowMemory = 0
-    /// How often it was found slow again, soon after it was not: it is then remembered for longer, because finding it out takes a full queue.
+    /// How often it was found slow again soon after it was not: it is then remembered for longer.
     private var slowLevel = 0
     private var spacingsToProbe = 0
     private var engagedAnswers = 0
@@ -159,7 +161,7 @@ struct MarkerState: ~Copyable {
         let isSlow = engagedAnswers >= Self.trustedAnswers
             ? elapsed >= Self.slowNanoseconds && elapsed / 4 > roundTripMin : elapsed >= Self.slowUnknownNanoseconds
         if isSlow {
-            slowMemory = Self.memory << slowLevel
+            slowMemory = Self.slowSpacings << slowLevel
             if !isEngaged { slowLevel = min(slowLevel + 1, Self.slowLevelMax) }
         } else if !isEngaged {
             slowLevel = max(slowLevel - 1, 0)
