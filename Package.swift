@@ -82,6 +82,8 @@ let package = Package(
         // What tests share: machines joined in pairs, a simulated network, seeded random numbers.
         .target(
             name: "TestSupport", dependencies: ["Bytes", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor"], path: "Tests/Support", swiftSettings: settings),
+        // Records of every kind, and a page of a report taken apart.
+        .target(name: "ReportSamples", dependencies: ["Gauge", "Report"], path: "Tests/ReportSamples", swiftSettings: settings),
         tests("HouseTests", []),
         tests("BytesTests", ["Bytes", "TestSupport"]),
         tests("KernelTests", ["Bytes", "Kernel"]),
@@ -95,8 +97,8 @@ let package = Package(
         tests("InteropTests", ["Bytes", "Ciphers", "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "SecureChannels", "TestSupport"]),
         tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),
         // The program as a process.
-        tests("CommandTests", ["Gauge", "Kernel", "Report", "TestSupport", "streamgauge"]),
+        tests("CommandTests", ["Gauge", "Kernel", "Report", "ReportSamples", "TestSupport", "streamgauge"]),
         tests("GaugeTests", ["Bytes", "Gauge", .product(name: "Histogram", package: "hdrhistogram-swift")]),
-        tests("ReportTests", ["Gauge", "Report"]),
+        tests("ReportTests", ["Gauge", "Report", "ReportSamples"]),
     ]
 )

@@ -8,8 +8,7 @@ public enum CSVOutput {
     public static func text(_ records: [RunRecord]) -> String {
         let rows = records.flatMap { record in record.repeats.map { fields(record.setup, $0) } }
         guard let first = rows.first else { return "" }
-        let lines = [first.map(\.name)] + rows.map { $0.map { quoted($0.value) } }
-        return lines.map { $0.joined(separator: ",") + "\n" }.joined()
+        return lines([first.map(\.name)] + rows.map { $0.map(\.value) })
     }
 
     /// The same with fields of their own before those of a run. A row without a run has only these.
@@ -21,19 +20,20 @@ public enum CSVOutput {
         var body: [[String]] = []
         var header: [String] = []
         for row in rows {
-            let values = row.values.map(quoted)
             guard let run = row.run else {
-                body.append(values)
+                body.append(row.values)
                 continue
             }
             let runs = run.repeats.map { fields(run.setup, $0) }
             if let first = runs.first { header = first.map(\.name) }
-            body += runs.map { values + $0.map { quoted($0.value) } }
+            body += runs.map { row.values + $0.map(\.value) }
         }
         let width = names.count + header.count
-        let lines = [names + header] + body.map { $0 + Array(repeating: "", count: width - $0.count) }
-        return lines.map { $0.joined(separator: ",") + "\n" }.joined()
+        return lines([names + header] + body.map { $0 + Array(repeating: "", count: width - $0.count) })
     }
+
+    /// Any table.
+    static func lines(_ rows: [[String]]) -> String { rows.map { $0.map(quoted).joined(separator: ",") + "\n" }.joined() }
 
     private static func fields(_ setup: RunSetup, _ figures: RunFigures) -> [Field] {
         setupFields(setup) + figureFields(figures) + latency("latency_ns", figures.latency) + latency("service_ns", figures.service)

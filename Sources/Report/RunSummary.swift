@@ -121,8 +121,11 @@ public enum RunSummary {
 
 /// What was run, in words.
 enum Shape {
-    static func describe(_ setup: RunSetup) -> String {
-        var parts = [setup.subject, workload(setup), streams(setup)]
+    static func describe(_ setup: RunSetup) -> String { "\(setup.subject), \(conditions(setup))" }
+
+    /// Everything but the subject: what runs have in common that can stand beside each other.
+    static func conditions(_ setup: RunSetup) -> String {
+        var parts = [workload(setup), streams(setup)]
         if setup.workload != "idle", setup.workload != "connect" { parts.append("\(Units.exact(bytes: setup.messageSizeBytes)) messages") }
         if let beside = setup.beside.value, beside != "bulk" { parts.append("beside \(beside)") }
         if setup.besideConnection.value == "own_connection" { parts.append("on connections of their own") }

@@ -56,6 +56,7 @@ struct DiffCommand: ParsableCommand {
         let files: [RecordFile]
         do {
             files = try [old, new].map { try RecordFile.read($0) }
+            for file in files { try file.requireComparable() }
         } catch {
             throw Exit.usage(error)
         }

@@ -20,6 +20,7 @@ struct StreamGauge: AsyncParsableCommand {
               streamgauge compare tcp+yamux go:tcp+yamux     side by side: ratios, and a verdict
               streamgauge diff old.json new.json             two stored records likewise
               streamgauge interference tcp+yamux tcp+mplex   a small request beside bulk, stopped readers, churn
+              streamgauge report r.json --html out.html      pictures of stored records
               streamgauge serve --listen /ip4/127.0.0.1/tcp/4001
               streamgauge ping /ip4/127.0.0.1/tcp/4002       libp2p's ping to any node; identify and perf likewise
 
@@ -29,8 +30,8 @@ struct StreamGauge: AsyncParsableCommand {
             Exit codes: 0 ok, 1 regression, 2 measurement INVALID or subject failed, 64 usage.
             """,
         subcommands: [
-            CanonicalCommand.self, RunCommand.self, SweepCommand.self, CompareCommand.self, DiffCommand.self, InterferenceCommand.self, ServeCommand.self,
-            ScenariosCommand.self, DoctorCommand.self,
+            CanonicalCommand.self, RunCommand.self, SweepCommand.self, CompareCommand.self, DiffCommand.self, InterferenceCommand.self, ReportCommand.self,
+            ServeCommand.self, ScenariosCommand.self, DoctorCommand.self,
             PingCommand.self, IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self, DriverCommand.self,
         ],
         defaultSubcommand: CanonicalCommand.self)

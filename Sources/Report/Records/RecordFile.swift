@@ -14,8 +14,10 @@ public enum RecordFileError: Error, Equatable, Sendable, CustomStringConvertible
     case schemaMissing(path: String, place: String)
     case otherSchema(path: String, found: String)
     case broken(path: String, place: String, detail: String)
+    case notComparable(path: String, schema: String)
 
-    private static let schemas = "\(RunRecord.schema) and \(ComparisonRecord.schema)"
+    private static let schemas =
+        "\(RunRecord.schema), \(ComparisonRecord.schema), \(SweepRecord.schema), \(RateSearchRecord.schema) and \(InterferenceRecord.schema)"
 
     public var description: String {
         switch self {
@@ -33,6 +35,9 @@ public enum RecordFileError: Error, Equatable, Sendable, CustomStringConvertible
         case .otherSchema(let path, let found):
             "\(path) has schema \"\(found)\"; this program reads \(Self.schemas): take the program that wrote it, or measure again"
         case .broken(let path, let place, let detail): "\(path) is a broken record: \(place.isEmpty ? "" : "\"\(place)\": ")\(detail); measure again"
+        case .notComparable(let path, let schema):
+            "\(path) holds a record of schema \(schema); only \(RunRecord.schema) and \(ComparisonRecord.schema) can be held against each other: "
+                + "look at it with `streamgauge report`"
         }
     }
 }
@@ -43,6 +48,9 @@ public struct RecordFile: Sendable {
     public let path: String
     public private(set) var runs: [RunRecord] = []
     public private(set) var comparisons: [ComparisonRecord] = []
+    public private(set) var sweeps: [SweepRecord] = []
+    public private(set) var rateSearches: [RateSearchRecord] = []
+    public private(set) var interferences: [InterferenceRecord] = []
 
     /// Fifty thousand times a record without histograms, a hundred times what the canonical run writes.
     public static let bytesMaxDefault = 256 << 20
@@ -77,8 +85,19 @@ public struct RecordFile: Sendable {
             switch record {
             case .run(let run): runs.append(run)
             case .comparison(let comparison): comparisons.append(comparison)
+            case .sweep(let sweep): sweeps.append(sweep)
+            case .rateSearch(let search): rateSearches.append(search)
+            case .interference(let interference): interferences.append(interference)
             }
         }
+    }
+
+    /// Refuses what a diff has no rule for, so that it is not passed over in silence.
+    ///
+    /// - Throws: ``RecordFileError/notComparable(path:schema:)`` when there is anything but runs and comparisons.
+    public func requireComparable() throws(RecordFileError) {
+        let found = sweeps.first?.schema ?? rateSearches.first?.schema ?? interferences.first?.schema
+        if let found { throw .notComparable(path: path, schema: found) }
     }
 
     static func decode(_ data: Data, _ path: String) throws(RecordFileError) -> [StoredRecord] {
@@ -116,6 +135,9 @@ public struct RecordFile: Sendable {
 enum StoredRecord {
     case run(RunRecord)
     case comparison(ComparisonRecord)
+    case sweep(SweepRecord)
+    case rateSearch(RateSearchRecord)
+    case interference(InterferenceRecord)
 }
 
 private struct SchemaError: Error {
@@ -139,6 +161,9 @@ private struct StoredRecords: Decodable {
             switch schema {
             case RunRecord.schema: record = .run(try RunRecord(from: decoder))
             case ComparisonRecord.schema: record = .comparison(try ComparisonRecord(from: decoder))
+            case SweepRecord.schema: record = .sweep(try SweepRecord(from: decoder))
+            case RateSearchRecord.schema: record = .rateSearch(try RateSearchRecord(from: decoder))
+            case InterferenceRecord.schema: record = .interference(try InterferenceRecord(from: decoder))
             default: throw SchemaError(found: schema, place: place(decoder.codingPath))
             }
         }
