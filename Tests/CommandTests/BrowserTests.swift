@@ -70,7 +70,8 @@ struct BrowserTests {
         let (page, _) = try await opened(Array("[".utf8) + runs.joined(separator: Array(",".utf8)) + Array("]".utf8))
         let records = try runs.map { try JSONSerialization.jsonObject(with: Data($0)) }
         let all = ReportPage.differences(try #require(page.tables("verdict").first), records)
-        #expect(all.faults == [] && all.compared > 60)
+        #expect(all.faults == [])
+        #expect(all.compared > 50)
         func record(_ cell: ReportPage.Cell, _ heading: String) throws -> Any {
             // The heading has what the runs of a picture share; a bare transport has its own.
             let words = cell.text.split(separator: ",")
@@ -84,7 +85,8 @@ struct BrowserTests {
         for section in ["throughput", "latency"] {
             for table in page.tables(section) {
                 let found = ReportPage.differences(table, try table.column("subject").map { try record($0, table.heading) })
-                #expect(found.faults == [] && found.compared >= 20, "\(section), \(table.heading)")
+                #expect(found.faults == [])
+                #expect(found.compared >= 20, "\(section), \(table.heading)")
             }
         }
     }

@@ -63,7 +63,7 @@ extension ReportPage {
                 switch resolve(records[index], path) {
                 case let number as NSNumber where cell.value != nil:
                     compared += 1
-                    if number.doubleValue != cell.value { faults.append("\(name), row \(index), \(path): \(cell.text) for \(number)") }
+                    if !isSame(number.doubleValue, cell.value) { faults.append("\(name), row \(index), \(path): \(cell.text) for \(number)") }
                 case let text as String where cell.value == nil && !text.hasPrefix("not available"):
                     compared += 1
                     if !cell.text.hasPrefix(text.prefix(1)) { faults.append("\(name), row \(index), \(path): \(cell.text) for \(text)") }
@@ -78,6 +78,9 @@ extension ReportPage {
         }
         return (faults, compared)
     }
+
+    /// Foundation's reader of JSON may miss a number's last bit.
+    private static func isSame(_ one: Double, _ other: Double?) -> Bool { other.map { abs(one - $0) <= 1e-14 * max(abs(one), abs($0)) } ?? false }
 
     /// What stands at a path such as `latency_ns.p99`.
     public static func resolve(_ record: Any, _ path: String) -> Any? {

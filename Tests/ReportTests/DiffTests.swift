@@ -219,7 +219,7 @@ final class Folder {
         #expect(try error(String(good.prefix(good.count / 2))).contains("ends in the middle of its JSON"))
         #expect(try error("[" + good + ",").contains("ends in the middle"))
         #expect(try error("goodput: 5").contains("is not JSON"))
-        #expect(try error("{}").contains("it has no \"schema\"; streamgauge.run/1 and streamgauge.comparison/1 are read"))
+        #expect(try error("{}").contains("it has no \"schema\"; streamgauge.run/1, streamgauge.comparison/1, streamgauge.sweep/1,"))
         #expect(try error("[1]").contains("[0] has no \"schema\""))
         #expect(try error("5").contains("no \"schema\""))
         #expect(try error("[[\(good)]]").contains("no \"schema\""))

@@ -131,7 +131,7 @@ import Testing
         let report = try everything()
         let text = report.markdown
         let lines = text.split(separator: "\n")
-        #expect(lines[1].hasPrefix("**INVALID**: 2 of 15 records"), "\(lines[1])")
+        #expect(lines[1].hasPrefix("**INVALID**: 3 of 15 records"), "\(lines[1])")
         #expect(text.contains("the client sent 12 bytes and the server received 11"))
         for figure in report.figures { #expect(text.contains("<details><summary>\(figure.title)</summary>")) }
         // Tables have as many cells in every row as in their head.

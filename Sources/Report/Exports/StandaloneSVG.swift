@@ -50,7 +50,7 @@ private struct StandaloneSVG {
 
     private static let margin = 20.0
     private static let gap = 32.0
-    private static let heading = 26.0
+    private static let heading = 42.0
 
     var text: String {
         var body = ""
@@ -63,8 +63,12 @@ private struct StandaloneSVG {
             for (column, entry) in row.enumerated() {
                 let x = Self.margin + Double(column) * (cell + Self.gap)
                 let picture = entry.picture
-                let title = TextWidth.fitted(entry.title, cell * 0.92)
-                body += "<text class=\"t b\" x=\"\(Drawing.number(x))\" y=\"\(Drawing.number(y + 14))\">\(Markup.escaped(title))</text>\n"
+                // What was done, and below it what of that is shown.
+                let words = entry.title.split(separator: ": ", maxSplits: 1).map(String.init)
+                for (line, text) in words.enumerated() {
+                    let place = "x=\"\(Drawing.number(x))\" y=\"\(Drawing.number(y + 13 + Double(line) * 16))\""
+                    body += "<text class=\"t \(line == 0 ? "b" : "q")\" \(place)>\(Markup.escaped(TextWidth.fitted(text, cell)))</text>\n"
+                }
                 body += "<g transform=\"translate(\(Drawing.number(x)) \(Drawing.number(y + Self.heading)))\">\n\(picture.elements)</g>\n"
             }
             y += (row.map(\.picture.height).max() ?? 0) + Self.heading + Self.gap * 0.6

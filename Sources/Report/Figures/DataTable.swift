@@ -87,7 +87,9 @@ struct DataTable: Sendable {
             "<tr\(row.isSum ? " class=\"sum\"" : "")>" + zip(columns, row.cells).enumerated().map { cell($1.1, $1.0, isFirst: $0 == 0) }.joined() + "</tr>\n"
         }
         let gaps = gaps.isEmpty ? "" : "<p class=\"note\">– \(Markup.escaped(gaps))</p>\n"
-        return "<div class=\"box\" tabindex=\"0\"><table><thead><tr>\(head.joined())</tr></thead>\n<tbody>\n\(body.joined())</tbody></table></div>\n\(gaps)"
+        // A table that nobody reads from end to end scrolls within a part of the screen.
+        let long = rows.count > 40 ? " long" : ""
+        return "<div class=\"box\(long)\" tabindex=\"0\"><table><thead><tr>\(head.joined())</tr></thead>\n<tbody>\n\(body.joined())</tbody></table></div>\n\(gaps)"
     }
 
     private func cell(_ cell: Cell, _ column: Column, isFirst: Bool) -> String {

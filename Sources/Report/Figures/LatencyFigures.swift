@@ -7,7 +7,7 @@ enum LatencyFigures {
             id: "latency", title: "Latency",
             lead: "Response time by percentile: each step to the right is another nine, so the right end shows the one answer in thousands that took longest. "
                 + "In open loop time counts from when a request was due. Lower and flatter is better. The figures are those of the median repeat.",
-            panels: reported.groups.enumerated().compactMap { panel($1, reported, id: "latency-\($0 + 1)") })
+            panels: Reported.panels(reported.groups, id: "latency") { panel($0, reported, id: $1) })
     }
 
     private static func panel(_ group: Reported.Group, _ reported: Reported, id: String) -> Figure.Panel? {

@@ -7,7 +7,7 @@ enum LedgerFigures {
             id: "ledger", title: "Bytes on the wire",
             lead: "Every byte that the sockets carried, by what it was for. The bars show what was carried beside the payload; the table has all of it, for each "
                 + "direction, and each row adds up: accounted for is the sum of the accounts, and must be what the system calls carried.",
-            panels: reported.groups.enumerated().compactMap { panel($1, id: "ledger-\($0 + 1)") })
+            panels: Reported.panels(reported.groups, id: "ledger") { panel($0, id: $1) })
     }
 
     private static let accounts = ByteLedger.zero.accounts.map(\.name)
@@ -84,7 +84,7 @@ enum CostFigures {
         Figure(
             id: "costs", title: "Costs",
             lead: "What each end's process used in the window: processor time, system calls, copies, allocations and memory.",
-            panels: reported.groups.enumerated().compactMap { panel($1, id: "costs-\($0 + 1)") } + comparisonPanels(reported))
+            panels: Reported.panels(reported.groups, id: "costs") { panel($0, id: $1) } + comparisonPanels(reported))
     }
 
     private struct Cost: Sendable {

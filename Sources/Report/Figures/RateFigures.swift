@@ -7,7 +7,7 @@ enum RateFigures {
             id: "rate", title: "Latency against rate",
             lead: "Requests started at a fixed rate, each timed from when it was due. Disc: the goal was met; cross: missed; triangle: the runs disagree; "
                 + "hollow square: this machine could not offer the rate, which says nothing about the subject. The upright line is the highest rate that was met for sure.",
-            panels: reported.searches.enumerated().compactMap { panel($1.record, id: "rate-\($0 + 1)") })
+            panels: Reported.panels(reported.searches, id: "rate") { panel($0.record, id: $1) })
     }
 
     private static func value(_ summary: LatencySummary, _ percentile: String) -> Int? {
@@ -101,7 +101,7 @@ enum IntervalFigures {
             id: "time", title: "Over time",
             lead: "The measured window in parts of equal length: a run that warms up, stalls or slows down shows it here. The last part may be "
                 + "shorter and is taken as long as it was.",
-            panels: reported.groups.enumerated().compactMap { panel($1, reported, id: "time-\($0 + 1)") })
+            panels: Reported.panels(reported.groups, id: "time") { panel($0, reported, id: $1) })
     }
 
     private static func rates(_ group: Reported.Group, _ figures: RunFigures) -> [(second: Double, rate: Double)] {

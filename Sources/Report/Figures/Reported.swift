@@ -56,6 +56,13 @@ struct Reported: Sendable {
 
     var isEmpty: Bool { runs.isEmpty && comparisons.isEmpty && sweeps.isEmpty && searches.isEmpty && interferences.isEmpty }
 
+    /// Panels of those that have one, with IDs numbered without gaps: `latency-1`, `latency-2`.
+    static func panels<Element>(_ elements: [Element], id: String, _ panel: (Element, String) -> Figure.Panel?) -> [Figure.Panel] {
+        elements.reduce(into: []) { panels, element in
+            if let panel = panel(element, "\(id)-\(panels.count + 1)") { panels.append(panel) }
+        }
+    }
+
     /// A series keeps its colour in all pictures.
     func slot(_ name: String) -> Int { slots[name] ?? 0 }
 

@@ -7,7 +7,7 @@ enum ThroughputFigures {
             id: "throughput", title: "Throughput",
             lead: "What each workload is made for: goodput is payload that the far end's handlers received, completed are requests, streams or connections. "
                 + "A bar is the median repeat; the line across its end reaches from the lowest repeat to the highest. Grey is the bare transport.",
-            panels: reported.groups.enumerated().compactMap { panel($1, id: "throughput-\($0 + 1)") })
+            panels: Reported.panels(reported.groups, id: "throughput") { panel($0, id: $1) })
     }
 
     private static func panel(_ group: Reported.Group, id: String) -> Figure.Panel? {
@@ -62,7 +62,7 @@ enum ComparisonFigures {
                 workload.metrics.filter { $0.role == .headline }.map { (comparison.record, workload, $0) }
             }
         }
-        return headlines.enumerated().compactMap { index, entry in panel(entry.0, entry.1, entry.2, "\(id)-\(index + 1)") }
+        return Reported.panels(headlines, id: id) { panel($0.0, $0.1, $0.2, $1) }
     }
 
     private static func ratioPanel(

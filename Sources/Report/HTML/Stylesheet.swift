@@ -53,7 +53,7 @@ enum Stylesheet {
         th:last-child,td:last-child{padding-right:2px}
         td.a{color:var(--quiet)}tr.sum td,tr.sum th{border-top:1px solid var(--quiet);font-weight:650}
         .panel table{width:100%;font-size:12.5px}.panel th,.panel td{padding-right:9px}
-        @media screen{.box{max-height:560px;overflow-y:auto}}
+        @media screen{.box.long{max-height:560px;overflow-y:auto}}
         """
 
     private static let narrow = """
@@ -71,7 +71,9 @@ enum Stylesheet {
         nav{display:none}section{padding:16px 0 4px}h2,h3,.lead{break-after:avoid}
         .panels{display:block}.panel{margin-bottom:18px}.picture,tr,pre{break-inside:avoid}.picture,.box,pre{overflow:visible}
         svg{max-width:420px;print-color-adjust:exact;-webkit-print-color-adjust:exact}svg[style]{min-width:0!important;max-width:100%!important}
-        table{font-size:8pt;max-width:100%}th,td{padding-right:7px;white-space:normal}pre{white-space:pre-wrap;overflow-wrap:anywhere}
+        table{font-size:8pt;max-width:100%}th,td.w{white-space:normal}th,td{padding-right:7px}
+        .panel table{font-size:7.5pt}.panel.wide table{font-size:6pt}.panel th,.panel td{padding-right:5px}
+        pre{white-space:pre-wrap;overflow-wrap:anywhere}
         }
         """
 }
