@@ -70,7 +70,7 @@ struct HeatMap {
         case .value(let value, let text, let isDoubtful):
             let shade = Self.shade(value)
             drawing.rectangle(x: x + 1, y: y + 1, width: width, height: height, "mark heat\(shade)", value: value, about: "\(about): \(text)", radius: 2)
-            if isDoubtful { drawing.rectangle(x: x + 1, y: y + 1, width: width, height: height, "n", fill: "url(#\(id)-doubt)") }
+            if isDoubtful { drawing.rectangle(x: x + 1, y: y + 1, width: width, height: height, "n faint", fill: "url(#\(id)-doubt)") }
             drawing.text(isDoubtful ? text + " !" : text, x: x + Self.cellWidth / 2, y: y + 19, "t b on\(shade)", anchor: .middle)
         case .absent(let reason):
             drawing.rectangle(x: x + 1, y: y + 1, width: width, height: height, "empty", about: "\(about): not available: \(reason)", radius: 2)

@@ -45,7 +45,7 @@ struct LineChart {
     private var left: Double { (y.ticks.map { TextWidth.of($0.label) }.max() ?? 0) + 10 }
     private var right: Double {
         let names = lines.count > 1 || marks.contains { !$0.isVertical } ? lines.map(\.label) + marks.filter { !$0.isVertical }.map(\.label) : []
-        return Self.width - max(16, min(names.map(TextWidth.of).max() ?? 0, 150) + 8)
+        return Self.width - max(30, min(names.map(TextWidth.of).max() ?? 0, 150) + 8)
     }
     private var top: Double { marks.contains(where: \.isVertical) ? 38 : 24 }
     private var bottom: Double { Self.height - 40 }

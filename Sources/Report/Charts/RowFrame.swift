@@ -2,7 +2,7 @@
 struct RowFrame {
     static let width = 420.0
     static let rowHeight = 22.0
-    private static let nameWidthMax = 172.0
+    private static let nameWidthMax = 205.0
 
     let labels: [String]
     let plotLeft: Double

@@ -12,7 +12,7 @@ enum InterferenceFigures {
         return Figure(
             id: "interference", title: "Interference",
             lead: "The victim is one stream with a 64-byte request under way. Each number is the p99 of its response time beside the aggressor by its p99 alone, "
-                + "the median of the rounds: 1 is no harm, darker is worse. ! marks runs that must not be believed.",
+                + "the median of the rounds: 1 is no harm, and the shades below each map stand for ranges. ! marks runs that must not be believed.",
             panels: panels)
     }
 

@@ -80,10 +80,12 @@ enum StageFigures {
         }
         for interference in reported.interferences {
             for placement in InterferenceRecord.Placement.allCases {
-                let cells = interference.record.cells.filter { $0.placement == placement }
-                add(
-                    "a victim beside an aggressor, \(placement.words)",
-                    cells.flatMap { cell in rows("\(cell.subject) | \(cell.aggressor)", cell.outcome.value?.stages.value ?? []) })
+                for subject in interference.record.subjects {
+                    let cells = interference.record.cells.filter { $0.placement == placement && $0.subject == subject }
+                    add(
+                        "\(subject) beside an aggressor \(placement.words)",
+                        cells.flatMap { cell in rows(cell.aggressor, cell.outcome.value?.stages.value ?? []) })
+                }
             }
         }
         return Figure(

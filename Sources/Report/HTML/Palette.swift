@@ -57,7 +57,7 @@ enum Palette {
             .better{fill:var(--good)}.worse{fill:var(--bad)}.unsure{fill:var(--unsure)}.reference{fill:var(--reference)}
             .invalid{fill:var(--card);stroke:var(--bad);stroke-width:1.5;stroke-dasharray:3 2}.hollow{fill:var(--card);stroke:var(--ink);stroke-width:1.8}
             .cross{fill:none;stroke:var(--bad);stroke-width:2.6}.h{fill:none;stroke:var(--hatch);stroke-width:1.3}
-            .empty{fill:none;stroke:var(--rule);stroke-width:1}.n{pointer-events:none}\(slots)\(heat)
+            .empty{fill:none;stroke:var(--rule);stroke-width:1}.n{pointer-events:none}.faint{opacity:.35}\(slots)\(heat)
             """
     }
 }
