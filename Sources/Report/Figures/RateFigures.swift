@@ -78,7 +78,7 @@ enum RateFigures {
     private static func table(_ search: RateSearchRecord, _ percentiles: [String]) -> DataTable {
         var table = DataTable(
             [.number("rate", "rate_per_second"), .text("outcome", key: "outcome")]
-                + percentiles.map { .number($0, "latency_ns.\($0)") } + [
+                + percentiles.map { .number($0, "latency_ns.\($0.replacing(".", with: ""))") } + [
                     .number("completed", "messages_per_second"), .number("pacer late, p99", "pacer_lateness_ns.p99"), .text("why", key: "reason"),
                 ])
         for step in search.steps {
