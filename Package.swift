@@ -62,17 +62,18 @@ let package = Package(
         house("Negotiation", ["Bytes", "Multiformats"]),
         house("SecureChannels", ["Bytes", "Ciphers", "Multiformats"]),
         house("Reactor", ["Bytes", "Kernel"]),
+        house("Links", ["Bytes"]),
         // Floor 3
         house("P2P", ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"]),
         house("Gauge", ["Bytes", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         // Floor 4
-        house("Load", ["Bytes", "HTTP2", "Kernel", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"]),
+        house("Load", ["Bytes", "HTTP2", "Kernel", "Links", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"]),
         house("Report", ["Gauge"]),
         // Floor 5
         .executableTarget(
             name: "streamgauge",
             dependencies: [
-                "Bytes", "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "Bytes", "Gauge", "Kernel", "Links", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: settings),
 
@@ -90,12 +91,13 @@ let package = Package(
         tests("CiphersTests", ["Bytes", "Ciphers", "TestSupport"]),
         tests("MuxersTests", ["Bytes", "HTTP2", "Muxers", "TestSupport"]),
         tests("SecureChannelsTests", ["Bytes", "Ciphers", "Kernel", "Multiformats", "SecureChannels", "TestSupport"]),
+        tests("LinksTests", ["Bytes", "Links", "Muxers", "TestSupport"]),
         tests("ReactorTests", ["Bytes", "Kernel", "Reactor", "TestSupport"]),
         tests("NegotiationTests", ["Bytes", "Multiformats", "Negotiation", "TestSupport"]),
         tests("MultiformatsTests", ["Bytes", "Multiformats", "TestSupport"]),
         tests("P2PTests", ["Bytes", "Kernel", "Multiformats", "Muxers", "Negotiation", "P2P", "Reactor", "SecureChannels", "TestSupport"]),
         tests("InteropTests", ["Bytes", "Ciphers", "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "SecureChannels", "TestSupport"]),
-        tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),
+        tests("LoadTests", ["Bytes", "Gauge", "Kernel", "Links", "Load", "Multiformats", "Muxers", "P2P", "Reactor", "TestSupport", "streamgauge"]),
         // The program as a process.
         tests("CommandTests", ["Gauge", "Kernel", "Report", "ReportSamples", "TestSupport", "streamgauge"]),
         tests("GaugeTests", ["Bytes", "Gauge", .product(name: "Histogram", package: "hdrhistogram-swift")]),

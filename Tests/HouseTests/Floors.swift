@@ -15,14 +15,16 @@ enum Floors {
         "Negotiation": ["Bytes", "Multiformats"],
         "SecureChannels": ["Bytes", "Ciphers", "Multiformats"],
         "Reactor": ["Bytes", "Kernel"],
+        // Emulated links, so that who imports P2P need not have them.
+        "Links": ["Bytes"],
         // Floor 3
         "P2P": ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"],
         "Gauge": ["Bytes"],
         // Floor 4
-        "Load": ["Bytes", "HTTP2", "Kernel", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"],
+        "Load": ["Bytes", "HTTP2", "Kernel", "Links", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"],
         "Report": ["Gauge"],
         // Floor 5
-        "streamgauge": ["Bytes", "Gauge", "Kernel", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels"],
+        "streamgauge": ["Bytes", "Gauge", "Kernel", "Links", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels"],
     ]
 
     /// Modules of packages that others publish.
@@ -42,6 +44,7 @@ enum Floors {
         "Negotiation": [],
         "SecureChannels": [],
         "Reactor": ["Glibc", "Synchronization"],
+        "Links": [],
         "P2P": ["Synchronization"],
         "Gauge": ["FoundationEssentials", "Foundation"],
         "Load": ["FoundationEssentials", "Foundation", "Synchronization"],
