@@ -109,6 +109,8 @@ public protocol Muxer: AnyObject {
     var counters: MuxerCounters { get }
     /// The latest measured round-trip time, or nil when the protocol or the moment has none.
     var roundTripTime: Nanoseconds? { get }
+    /// Where the time went until `now`; nil where the protocol has no windows to wait for, or nobody counts.
+    func flow(at now: Nanoseconds) -> MuxerFlow?
 }
 
 extension Muxer {
@@ -122,6 +124,7 @@ extension Muxer {
         queuedByteCount(on: stream) + gather.unwrittenPayloadByteCount { _ in true }
     }
 
+    public func flow(at now: Nanoseconds) -> MuxerFlow? { nil }
     public var wantsInput: Bool { true }
     public var connectionDemand: ConnectionDemand { .none }
 }

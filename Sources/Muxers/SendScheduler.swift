@@ -20,7 +20,7 @@ import Bytes
 /// did not take had never been transmitted. Otherwise streams would be credited for rounds that never were, and those whose frames are
 /// always cut off would starve.
 ///
-/// Invariants: a stream is on at most one list, and on none when its record says `idle`; `deficit <= quantum`; at the head of the bulk list,
+/// Invariants: `lackingWindow` streams are flagged `windowBlocked`, and these are on no list; a stream is on at most one list, and on none when its record says `idle`; `deficit <= quantum`; at the head of the bulk list,
 /// after the refill, `deficit > 0`. The lists are linked through the records, so that a stream leaves in constant time when it ends and
 /// nothing is left behind.
 struct SendScheduler: ~Copyable {
@@ -31,6 +31,8 @@ struct SendScheduler: ~Copyable {
 
     private var sparse = List()
     private var bulk = List()
+    /// Streams that have data and no window to send it.
+    private(set) var lackingWindow = 0
     /// Counts rounds, so that a stream's record tells whether it has had its quantum of this one.
     private var round: UInt32 = 1
     private let quantum: Int32
@@ -68,7 +70,7 @@ struct SendScheduler: ~Copyable {
         guard streams[index].schedule == .idle else { return }
         credit(index, &streams)
         let wasBlocked = streams[index].flags.contains(.windowBlocked)
-        streams[index].flags.remove(.windowBlocked)
+        if wasBlocked { hasWindow(index, &streams) }
         // A stream that waited for its window is no newcomer.
         append(index, isSparse(streams[index]) && !wasBlocked ? .sparse : .bulk, &streams)
     }
@@ -108,8 +110,21 @@ struct SendScheduler: ~Copyable {
 
     /// The stream whose turn it is may not send until the far end opens its window.
     mutating func blocked(_ index: Int, _ streams: inout StreamTable) {
-        streams[index].flags.insert(.windowBlocked)
+        lacksWindow(index, &streams)
         unlink(index, &streams)
+    }
+
+    /// The stream, on no list or about to leave it, has data and no window. Harmless when repeated.
+    mutating func lacksWindow(_ index: Int, _ streams: inout StreamTable) {
+        guard !streams[index].flags.contains(.windowBlocked) else { return }
+        streams[index].flags.insert(.windowBlocked)
+        lackingWindow &+= 1
+    }
+
+    private mutating func hasWindow(_ index: Int, _ streams: inout StreamTable) {
+        guard streams[index].flags.contains(.windowBlocked) else { return }
+        streams[index].flags.remove(.windowBlocked)
+        lackingWindow &-= 1
     }
 
     /// The stream's last frame came back unsent: undoes the turn that sent it, and puts the stream in front again.
@@ -121,12 +136,15 @@ struct SendScheduler: ~Copyable {
             streams[index].round = origin & Turn.advanced != 0 ? round : round &- 1
         }
         streams[index].deficit = min(quantum, deficit)
+        // With the frame its window came back.
+        hasWindow(index, &streams)
         unlink(index, &streams)
         prepend(index, origin & Turn.sparse != 0 ? .sparse : .bulk, &streams)
     }
 
     /// The stream has ended.
     mutating func remove(_ index: Int, _ streams: inout StreamTable) {
+        hasWindow(index, &streams)
         unlink(index, &streams)
     }
 

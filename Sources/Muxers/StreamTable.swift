@@ -35,7 +35,7 @@ struct StreamRecord: BitwiseCopyable {
         static let updateQueued = Flags(rawValue: 1 << 8)
         /// The application waits for ``MuxerEvent/writable(_:)``.
         static let writableWanted = Flags(rawValue: 1 << 9)
-        /// Nothing was sent for want of window: when it opens, the stream is no newcomer.
+        /// There is data and no window: when it opens, the stream is no newcomer.
         static let windowBlocked = Flags(rawValue: 1 << 10)
     }
 

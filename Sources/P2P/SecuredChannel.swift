@@ -51,6 +51,10 @@ public final class SecuredChannel: Channel {
     private var isOwnerBlocked = false
     private var isFinishing = false
     private var isClosed = false
+    /// Whether sealing and opening are timed. Off: reading the clock twice for every small record would be told as the record's cost.
+    public var timesCiphers = false
+    /// How long sealing and opening took, while they were timed.
+    public private(set) var cipherNanoseconds: UInt64 = 0
     /// Payload that went around a transparent channel.
     private var passed = Traffic()
     private var undeliveredAtEnd = 0
@@ -71,6 +75,7 @@ public final class SecuredChannel: Channel {
     /// Of the channel below, so that every byte of a socket is in the sum.
     public var bytesSent: UInt64 { raw.bytesSent }
     public var bytesReceived: UInt64 { raw.bytesReceived }
+    public var blockedNanoseconds: UInt64? { raw.blockedNanoseconds }
     public func tcpInfo() -> TCPInfo? { raw.tcpInfo() }
     public var remoteAddress: SocketAddress? { raw.remoteAddress }
 
@@ -134,7 +139,9 @@ public final class SecuredChannel: Channel {
         while wanted > 0 {
             let before = cursor.byteCount
             let block = takeBlock(wanted)
+            let began = cipherClock()
             let sealed = try secure.seal(&gather, from: &cursor, byteLimit: wanted, into: block, at: 0)
+            noteCipherTime(since: began)
             port.append(Slice(block, 0..<sealed))
             wanted -= cursor.byteCount - before
         }
@@ -150,6 +157,12 @@ public final class SecuredChannel: Channel {
         // Of the size of the bytes and a few records' frames.
         let payload = min(byteCount, Self.sealedBytesWithoutPool)
         return Block(capacity: max(payload + payload / 8, SecureChannelLimits.blockBytesMin * 2))
+    }
+
+    private func cipherClock() -> UInt64 { timesCiphers ? loop.refreshNow() : 0 }
+
+    private func noteCipherTime(since began: UInt64) {
+        if timesCiphers { cipherNanoseconds &+= loop.refreshNow() &- began }
     }
 
     /// Writes a few bytes of a negotiation, ready or not.
@@ -299,7 +312,9 @@ extension SecuredChannel: RawPortUser {
             waiting.append(Slice(block, range))
         } else {
             do {
+                let began = cipherClock()
                 try secure.open(block, range, into: &waiting)
+                noteCipherTime(since: began)
                 writeOutput()
             } catch {
                 fail(error)

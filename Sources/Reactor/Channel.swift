@@ -57,6 +57,8 @@ public protocol Channel: AnyObject {
     var bytesSent: UInt64 { get }
     /// Bytes the kernel has delivered so far.
     var bytesReceived: UInt64 { get }
+    /// How long the kernel had not taken all that it was offered, so far; nil where no socket lies below.
+    var blockedNanoseconds: UInt64? { get }
     /// What the kernel says about the connection; nil where it is not TCP, or closed.
     func tcpInfo() -> TCPInfo?
     /// Where the far end is; nil where no socket lies below.
@@ -64,6 +66,8 @@ public protocol Channel: AnyObject {
 }
 
 extension Channel {
+    public var blockedNanoseconds: UInt64? { nil }
+
     /// Where the far end is, in words.
     public var remoteDescription: String { remoteAddress?.description ?? "this process" }
 }

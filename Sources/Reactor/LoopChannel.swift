@@ -22,6 +22,9 @@ final class LoopChannel: Channel {
     private(set) var handler: (any ChannelHandler)?
     private(set) var bytesSent: UInt64 = 0
     private(set) var bytesReceived: UInt64 = 0
+    /// Since when the kernel has not taken all that it was offered; nil when it has.
+    private var blockedSince: UInt64?
+    private var blockedBefore: UInt64 = 0
     private var isSendPending = false
     /// ``finishSending()`` was called while a send was pending.
     private var finishesAfterSend = false
@@ -56,11 +59,25 @@ final class LoopChannel: Channel {
         loop.noteSend()
         let outcome = loop.backend.send(token, &gather, owner: handler ?? self)
         switch outcome {
-        case .complete(let count), .partial(let count): bytesSent &+= UInt64(count)
-        case .pending: isSendPending = true
-        case .blocked, .failed: break
+        case .complete(let count): bytesSent &+= UInt64(count)
+        case .partial(let count):
+            bytesSent &+= UInt64(count)
+            blockedSince = blockedSince ?? loop.now
+        case .pending:
+            isSendPending = true
+            blockedSince = loop.now
+        case .blocked: blockedSince = blockedSince ?? loop.now
+        case .failed: break
         }
         return outcome
+    }
+
+    var blockedNanoseconds: UInt64? { blockedBefore &+ (blockedSince.map { loop.now &- $0 } ?? 0) }
+
+    private func isTakenAgain() {
+        guard let since = blockedSince else { return }
+        blockedBefore &+= loop.now &- since
+        blockedSince = nil
     }
 
     func finishSending() {
@@ -101,10 +118,14 @@ final class LoopChannel: Channel {
         handler?.channelReceived(block, range)
     }
 
-    func writable() { handler?.channelWritable() }
+    func writable() {
+        isTakenAgain()
+        handler?.channelWritable()
+    }
 
     func sent(_ byteCount: Int) {
         isSendPending = false
+        isTakenAgain()
         bytesSent &+= UInt64(byteCount)
         handler?.channelSent(byteCount)
         if finishesAfterSend, !isSendPending, state == .open {

@@ -53,4 +53,5 @@ public final class Yamux: Muxer {
     public var streamCount: Int { state.value.streams.count }
     public var counters: MuxerCounters { state.value.counters }
     public var roundTripTime: Nanoseconds? { state.value.roundTrip.latest }
+    public func flow(at now: Nanoseconds) -> MuxerFlow? { state.value.flow(at: now) }
 }

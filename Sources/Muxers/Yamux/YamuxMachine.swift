@@ -49,6 +49,10 @@ struct YamuxMachine: ~Copyable {
     var bodyFinishes = false
 
     var windowGrowth = 0
+    /// The largest receive window so far.
+    var windowBytesLargest = YamuxLimits.windowBytesInitial
+    var sendClock = SendClock()
+    var transmittedAt: Nanoseconds = 0
     var roundTrip = RoundTrip()
     var marks: MarkerState
     #if BurnsCycles
@@ -116,10 +120,7 @@ struct YamuxMachine: ~Copyable {
     mutating func wake(_ index: Int) {
         // Most messages are queued behind others, whose turn is to come already.
         guard streams[index].schedule == .idle else { return }
-        guard streams[index].sendWindow > 0 || streams[index].queue.isEmpty else {
-            streams[index].flags.insert(.windowBlocked)
-            return
-        }
+        guard streams[index].sendWindow > 0 || streams[index].queue.isEmpty else { return scheduler.lacksWindow(index, &streams) }
         scheduler.activate(index, &streams)
     }
 
@@ -192,12 +193,26 @@ struct YamuxMachine: ~Copyable {
     mutating func settle(events: inout EventList) {
         streams.recycle()
         isTransmitUnsettled = false
+        sendClock.enter(sendState, at: transmittedAt)
         while let reset = doubtfulResets.pop() { control.push(.reset(streamID: reset.streamID, code: reset.code)) }
         while let stream = unsettled.pop() {
             guard let index = streams.resolve(stream), streams[index].flags.contains(.finishSent) else { continue }
             streams[index].flags.remove(.finishUnsettled)
             closeIfDone(index, events: &events)
         }
+    }
+
+    /// What holds up the data that is queued.
+    private var sendState: SendClock.State {
+        if !scheduler.isEmpty { return .sending }
+        return scheduler.lackingWindow > 0 ? .window : .idle
+    }
+
+    func flow(at now: Nanoseconds) -> MuxerFlow {
+        var flow = MuxerFlow()
+        (flow.windowStalledNanoseconds, flow.idleNanoseconds) = sendClock.totals(at: now)
+        flow.receiveWindowBytesMax = windowBytesLargest
+        return flow
     }
 
     /// The opening of a stream that was reset meanwhile came back: there is nothing left to reset.

@@ -110,7 +110,10 @@ extension YamuxMachine {
         let (window, overflow) = streams[index].sendWindow.addingReportingOverflow(header.length)
         guard !overflow else { throw fail(.windowOverflow(streamID: UInt64(header.streamID))) }
         streams[index].sendWindow = window
-        if streams[index].hasSomethingToSend { wake(index) }
+        if streams[index].hasSomethingToSend {
+            wake(index)
+            if sendClock.state == .window { sendClock.enter(.sending, at: now) }
+        }
         if header.flags.contains(.fin) { finishRemote(index, events: &events) }
     }
 

@@ -31,6 +31,7 @@ extension YamuxMachine {
     mutating func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
         streams.recycle()
         isTransmitUnsettled = true
+        transmittedAt = now
         roundTrip.start(at: now)
         while gather.byteCount < byteLimit, gather.hasRoom, let frame = control.pop() {
             emit(frame, into: &gather, now: now)
@@ -201,6 +202,7 @@ extension YamuxMachine {
         guard growth > 0, windowGrowth + Int(growth) <= limits.windowBudgetBytesMax else { return }
         streams[index].windowTarget += growth
         windowGrowth += Int(growth)
+        windowBytesLargest = max(windowBytesLargest, streams[index].windowTarget)
     }
 
     // MARK: Taking back
