@@ -34,6 +34,9 @@ import Glibc
         _ = pthread_detach(handle)
     }
 
+    /// How late the kernel may end the calling thread's timed waits so as to end several at once; 50 us if nothing is said. At least 1.
+    public static func setTimerSlack(nanoseconds: UInt64) { ck_set_timer_slack(UInt(max(nanoseconds, 1))) }
+
     /// Identifies the calling thread among those that run; never 0.
     @inlinable public static var currentID: UInt { currentThreadID() }
 }

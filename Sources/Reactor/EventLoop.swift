@@ -152,6 +152,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
             if let core = configuration.core {
                 do throws(Errno) { try Affinity.pinThread(to: core) } catch { pinFailure = error }
             }
+            if let slack = configuration.timerSlackNanoseconds { LoopThread.setTimerSlack(nanoseconds: slack) }
             while !inbox.isStopRequested { turnOnce(waitingUntil: nil) }
             end()
         }

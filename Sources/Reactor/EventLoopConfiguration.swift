@@ -13,6 +13,8 @@ public struct EventLoopConfiguration: Sendable {
     /// How long to look for events without sleeping before sleeping. 0: spinning pays only where a core can be spared; 20-50 us then
     /// cut a round trip by more than half.
     public var spinNanoseconds: UInt64 = 0
+    /// How late the kernel may end a wait for a timer, PR_SET_TIMERSLACK; nil leaves its 50 us, which save wake-ups where many timers are near each other.
+    public var timerSlackNanoseconds: UInt64?
 
     public init() {}
 }
