@@ -20,6 +20,7 @@ public final class Generator: Sendable {
     let loops: [EventLoop]
     let server: Target
     let limits: RunLimits
+    private let relay: Multiaddr?
     private let interruption = Mutex(false)
 
     /// Where the other side is.
@@ -31,13 +32,20 @@ public final class Generator: Sendable {
     }
 
     /// Throws ``ScenarioError`` or ``SubjectError`` when the scenario cannot be run there.
-    public init(scenario: Scenario, loops: [EventLoop], server: Target, limits: RunLimits = RunLimits()) throws {
+    ///
+    /// - Parameter relay: where data connections go instead of to the server, see ``LinkRelay``: needed where the stack has a link. The control connection goes straight.
+    public init(scenario: Scenario, loops: [EventLoop], server: Target, relay: Multiaddr? = nil, limits: RunLimits = RunLimits()) throws {
         try scenario.validate()
         self.scenario = scenario
         stack = try ProtocolStack(scenario.subject)
         self.loops = loops
         self.server = server
         self.limits = limits
+        self.relay = relay
+        guard (stack.link == nil) == (relay == nil) else {
+            throw ScenarioError.contradiction(
+                stack.link == nil ? "'\(stack)' has no link, and needs no relay" : "'\(stack)' has a link, and needs the relay that emulates it")
+        }
         if case .address(let target) = server {
             try scenario.validate(on: stack, target: target)
         } else {
@@ -67,8 +75,8 @@ public final class Generator: Sendable {
     /// - Returns: the figures; `valid` says whether they may be believed. A server that goes away half-way is told there.
     /// - Throws: when nothing could be measured at all.
     public func run(progress: @escaping @Sendable (Progress) -> Void = { _ in }) async throws -> RunFigures {
-        let address = try controlAddress()
-        let control = try await ControlClient.connect(to: address, on: loops[0], answerSeconds: limits.answerSeconds)
+        let address = try relay.map { try SocketAddress(ofRun: $0) } ?? controlAddress()
+        let control = try await ControlClient.connect(to: controlAddress(), on: loops[0], answerSeconds: limits.answerSeconds)
         let token = UInt64.random(in: .min ... .max)
         try await control.call(.setup(scenario, token: token))
         let local = try await SideRun(

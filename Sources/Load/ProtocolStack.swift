@@ -1,4 +1,5 @@
 import HTTP2
+public import Links
 import Multiformats
 import Muxers
 public import P2P
@@ -6,6 +7,9 @@ import SecureChannels
 
 /// The layers of a subject, from the transport up: `tcp+yamux`, `tcp+noise+yamux`. With a security layer a connection is negotiated as libp2p does it; without
 /// one it is bare, and begins with the multiplexer's first frame.
+///
+/// Below TCP there may be an emulated link, `link(rtt=60ms,rate=1Gbit)+tcp+yamux`, and yamux may be told the largest window it may give a stream,
+/// `tcp+yamux(window=256KiB)`.
 public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
     /// What carries bytes.
     public enum Transport: String, CaseIterable, Sendable {
@@ -34,7 +38,13 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
             }
         }
 
-        func make(_ role: MuxerRole, limits: MuxerLimits) -> any Muxer {
+        func make(_ role: MuxerRole, limits: MuxerLimits, windowBytesMax: Int? = nil) -> any Muxer {
+            if let windowBytesMax, self == .yamux {
+                var own = YamuxLimits()
+                own.common = limits
+                own.windowBytesMax = UInt32(windowBytesMax)
+                return Yamux(role: role, limits: own)
+            }
             if let negotiable { return negotiable.make(role, limits: limits) }
             var own = HTTP2Limits()
             own.common = limits
@@ -42,12 +52,17 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
         }
     }
 
+    /// What bytes go over, on the way from one end's socket to the other's; nil for nothing but the kernel.
+    public var link: LinkShape?
+
     /// The lowest layer.
     public let transport: Transport
     /// Nil where connections are bare.
     public let security: SecurityKind?
     /// Nil where every stream is a connection of its own.
     public let muxer: Multiplexer?
+    /// The largest receive window that yamux gives a stream; nil for what is usual. With the initial size of 256 KiB windows are not tuned at all.
+    public var yamuxWindowBytesMax: Int?
 
     public init(transport: Transport, security: SecurityKind? = nil, muxer: Multiplexer?) {
         self.transport = transport
@@ -68,17 +83,32 @@ public struct ProtocolStack: Hashable, Sendable, CustomStringConvertible {
         return bare + secured
     }
 
-    /// Parses `tcp`, `tcp+yamux`, `unix+noise+mplex`, ...
+    /// Parses `tcp`, `tcp+yamux`, `unix+noise+mplex`, `link(rtt=60ms,rate=1Gbit)+tcp+yamux`, ...
     public init(_ text: String) throws(SubjectError) {
-        guard let stack = Self.all.first(where: { $0.description == text }) else {
-            let known = Self.all.map(\.description)
-            throw SubjectError(subject: text, nearest: Nearest.to(text, among: known), known: known)
+        let layers: (names: String, link: LinkShape?, window: Int?)
+        do {
+            layers = try LayerOptions.split(text)
+        } catch {
+            throw SubjectError(subject: text, nearest: nil, known: [], reason: "\(error)")
         }
+        guard var stack = Self.all.first(where: { $0.names == layers.names }) else {
+            let known = Self.all.map(\.description)
+            throw SubjectError(subject: text, nearest: Nearest.to(layers.names, among: known), known: known)
+        }
+        if layers.link != nil, stack.transport != .tcp {
+            throw SubjectError(subject: text, nearest: nil, known: [], reason: "\(LayerOptionError.linkNeedsTCP(transport: stack.transport.rawValue))")
+        }
+        stack.link = layers.link
+        stack.yamuxWindowBytesMax = layers.window
         self = stack
     }
 
+    /// The layers without what is said about them.
+    var names: String { [transport.rawValue, security?.rawValue, muxer?.rawValue].compactMap { $0 }.joined(separator: "+") }
+
     public var description: String {
-        [transport.rawValue, security?.rawValue, muxer?.rawValue].compactMap { $0 }.joined(separator: "+")
+        let link = link.map { $0.spelled + "+" } ?? ""
+        return link + names + (yamuxWindowBytesMax.map { LayerOptions.spelled(windowBytes: $0) } ?? "")
     }
 
     /// How connections of this stack are upgraded; nil when they are bare. Makes the keys, which takes milliseconds.
@@ -98,8 +128,11 @@ public struct SubjectError: Error, Equatable, Sendable, CustomStringConvertible 
     public let nearest: String?
     /// All there are.
     public let known: [String]
+    /// What is wrong with a layer's options; nil when there is no such stack.
+    public var reason: String?
 
     public var description: String {
+        if let reason { return "'\(subject)': \(reason)" }
         let hint = nearest.map { "; did you mean '\($0)'?" } ?? ""
         return "there is no stack '\(subject)'\(hint) Known stacks: \(known.joined(separator: ", "))"
     }

@@ -20,6 +20,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
     case notServed(node: String, protocolID: String, reason: String)
     /// The run's own server process did not come to listen, for the reason given.
     case serverDidNotStart(String)
+    /// The process that emulates the run's link did not come to listen, for the reason given.
+    case relayDidNotStart(String)
     /// The run's own server process came to a bad end; what the client saw stands in front.
     case serverFailed(String)
 
@@ -45,6 +47,8 @@ public enum RunError: Error, Equatable, Sendable, CustomStringConvertible {
             "\(node) does not serve \(id): \(reason)"
         case .serverDidNotStart(let reason):
             "the server process did not start: \(reason)"
+        case .relayDidNotStart(let reason):
+            "the relay that emulates the link did not start: \(reason)"
         case .serverFailed(let reason):
             reason
         }

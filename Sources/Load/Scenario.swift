@@ -305,6 +305,9 @@ extension Scenario {
             throw .contradiction("a Unix socket has one listener: use --threads 1, or the transport tcp")
         }
         guard let target else { return }
+        if target.isOfNode, stack.link != nil || stack.yamuxWindowBytesMax != nil {
+            throw .contradiction("a libp2p node is dialled as it is, without a link and with usual windows: leave out link(...) and yamux(...), or put 'streamgauge relay' between")
+        }
         if stack.transport == .memory {
             throw .contradiction("memory connects within one process: it has no server to dial, and --target does not go with it")
         }

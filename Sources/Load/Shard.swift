@@ -113,7 +113,7 @@ final class Shard {
     }
 
     func makeMuxer(_ role: MuxerRole) -> any Muxer {
-        stack.muxer?.make(role, limits: muxerLimits) ?? Passthrough(role: role, limits: muxerLimits)
+        stack.muxer?.make(role, limits: muxerLimits, windowBytesMax: stack.yamuxWindowBytesMax) ?? Passthrough(role: role, limits: muxerLimits)
     }
 
     /// A connection that has been dialled; its greeting goes out, it is upgraded where the stack says so, and its streams are opened.

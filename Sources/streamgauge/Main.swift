@@ -31,8 +31,8 @@ struct StreamGauge: AsyncParsableCommand {
             """,
         subcommands: [
             CanonicalCommand.self, RunCommand.self, SweepCommand.self, CompareCommand.self, DiffCommand.self, InterferenceCommand.self, ReportCommand.self,
-            ServeCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self, IdentifyCommand.self, PerfCommand.self, PerfAppCommand.self,
-            DriverCommand.self,
+            ServeCommand.self, RelayCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self, IdentifyCommand.self, PerfCommand.self,
+            PerfAppCommand.self, DriverCommand.self,
         ],
         defaultSubcommand: CanonicalCommand.self)
 }

@@ -28,6 +28,7 @@ struct RunCommand: AsyncParsableCommand {
               streamgauge run tcp+yamux -w mixed -m 101 --read-rate 200MiB   beside readers that are slow
               streamgauge run tcp+yamux -w mixed -m 11 --beside stopped --stages   beside a reader that has stopped: where the time goes
               streamgauge run tcp+yamux -w idle -m 100000           memory of silent streams
+              streamgauge run 'link(rtt=60ms,rate=1Gbit)+tcp+yamux' -t 10s   over an emulated link: how full it is, how windows grew, what held it up
               streamgauge run tcp+yamux -m 1000 --print-scenario > s.json
               streamgauge run --scenario s.json                     the same again
               streamgauge run tcp+noise+yamux -w request -m 100 --target /ip4/127.0.0.1/tcp/4001/p2p/12D3KooW...   pings to any libp2p node

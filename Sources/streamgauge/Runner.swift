@@ -86,14 +86,17 @@ final class Runner: Sendable {
             server = .address(started.address)
         }
         let result: Result<RunFigures, any Error>
+        var relay: ServerProcess?
         do {
-            result = .success(try await drive(scenario, loops, server, label))
+            relay = try Self.startRelay(stack, to: process?.address ?? target)
+            result = .success(try await drive(scenario, loops, server, relay?.address, label))
         } catch {
             result = .failure(error)
         }
         view.finish()
         await responder?.stop()
-        let serverProblem = process?.stop()
+        let relayProblem = relay?.stop()
+        let serverProblem = process?.stop() ?? relayProblem
         do {
             var figures = try result.get()
             if let serverProblem { figures.invalidate(serverProblem) }
@@ -103,8 +106,16 @@ final class Runner: Sendable {
         }
     }
 
-    private func drive(_ scenario: Scenario, _ loops: [EventLoop], _ server: Generator.Target, _ label: String) async throws -> RunFigures {
-        let generator = try Generator(scenario: scenario, loops: loops, server: server, limits: limits)
+    /// The link between the sides, in a process of its own whose costs are neither's; nil where the stack has none.
+    private static func startRelay(_ stack: ProtocolStack, to server: Multiaddr?) throws(RunError) -> ServerProcess? {
+        guard let link = stack.link, let server else { return nil }
+        return try ServerProcess(program: program, relaying: link, to: server)
+    }
+
+    private func drive(
+        _ scenario: Scenario, _ loops: [EventLoop], _ server: Generator.Target, _ relay: Multiaddr?, _ label: String
+    ) async throws -> RunFigures {
+        let generator = try Generator(scenario: scenario, loops: loops, server: server, relay: relay, limits: limits)
         return try await driving({ generator.interrupt() }) { [view] in try await generator.run { view.show($0, label, scenario) } }
     }
 

@@ -88,7 +88,7 @@ struct ServeCommand: AsyncParsableCommand {
         } else {
             // Ctrl-C reaches every program of the terminal; whoever holds our input decides what it means.
             signal(SIGINT, SIG_IGN)
-            await Self.stdinEnd()
+            await StandardInput.end()
         }
         await responder.stop()
         await host?.close()
@@ -118,15 +118,6 @@ struct ServeCommand: AsyncParsableCommand {
         } catch {
             Exit.tell(error)
             throw Exit.failed
-        }
-    }
-
-    private static func stdinEnd() async {
-        await withCheckedContinuation { continuation in
-            Thread.detachNewThread {
-                while let data = try? FileHandle.standardInput.read(upToCount: 1), !data.isEmpty {}
-                continuation.resume()
-            }
         }
     }
 }

@@ -35,6 +35,9 @@ public struct DriverRun: Sendable {
         _ subject: Subject, _ options: DriverOptions, ends: BothSides<(driver: Driver, about: DriverContract.About)>, durationSeconds: Double,
         omitSeconds: Double
     ) throws(DriverError) {
+        guard !subject.stack.contains("(") else {
+            throw .notOffered(driver: ends.client.driver.name, what: "emulated link and no options of layers", offered: ["streamgauge run '\(subject.stack)'"])
+        }
         for (driver, about) in [ends.client, ends.server] {
             func require(_ what: String, _ value: String, _ offered: [String]) throws(DriverError) {
                 guard offered.contains(value) else { throw .notOffered(driver: driver.name, what: "\(what) '\(value)'", offered: offered) }

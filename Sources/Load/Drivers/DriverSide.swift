@@ -84,6 +84,9 @@ public final class DriverSide: Sendable {
         guard stack.transport == .tcp else {
             throw ScenarioError.contradiction("drivers meet over tcp, and '\(stack)' is over \(stack.transport.rawValue): use streamgauge run")
         }
+        guard stack.link == nil, stack.yamuxWindowBytesMax == nil else {
+            throw ScenarioError.contradiction("drivers meet without an emulated link and with usual windows, and '\(stack)' has another wish: use streamgauge run")
+        }
         try scenario.validate(on: stack)
         let run = try await SideRun(side: side, scenario: scenario, stack: stack, loops: loops, operations: nil, sharesProcess: false)
         return (scenario, stack, run)
