@@ -39,6 +39,12 @@ public struct RunFigures: Codable, Sendable, Equatable {
     public var connectSteps: Measured<[ConnectStep]> = .unmeasured
     /// Where the time of messages went: for each flow and direction that has any, over the sampled messages that were sent and received in the window.
     public var latencyStages: Measured<[LatencyStages]> = .unmeasured
+    /// The emulated link below, and how much of it was used.
+    public var link: Measured<LinkFigures> = .unmeasured
+    /// How receive windows grew, for each direction with payload.
+    public var windowTrajectory: Measured<[WindowTrajectory]> = .unmeasured
+    /// What held up each side's connections.
+    public var stalls = BothSides<Measured<StallShares>>(both: .unmeasured)
     /// Jain's index over the bytes that each stream received in the window: 1 is equal shares.
     public var jainFairness: Measured<Double> = .unmeasured
     /// Streams that received less than a tenth of the mean.

@@ -91,6 +91,9 @@ extension RunFigures {
         case pacerLateness = "pacer_lateness_ns"
         case connectSteps = "connect_steps"
         case latencyStages = "latency_stages"
+        case link
+        case windowTrajectory = "window_trajectory"
+        case stalls
         case jainFairness = "jain_fairness"
         case starvedStreams = "starved_streams"
         case streamBytesMin = "stream_bytes_min"
@@ -142,6 +145,9 @@ extension RunFigures {
         try container.encode(pacerLateness, forKey: .pacerLateness)
         try container.encode(connectSteps, forKey: .connectSteps)
         try container.encode(latencyStages, forKey: .latencyStages)
+        try container.encode(link, forKey: .link)
+        try container.encode(windowTrajectory, forKey: .windowTrajectory)
+        try container.encode(stalls, forKey: .stalls)
         try container.encode(jainFairness, forKey: .jainFairness)
         try container.encode(starvedStreams, forKey: .starvedStreams)
         try container.encode(streamBytesMin, forKey: .streamBytesMin)

@@ -59,6 +59,7 @@ struct Attempt: Sendable {
             try await awaitCount()
             if isSource {
                 try await stopAndFinish()
+                try await awaitArrival()
                 try await end(&findings)
             } else {
                 try await end(&findings)
@@ -78,6 +79,16 @@ struct Attempt: Sendable {
             .collect(timeoutSeconds: limits.phaseSeconds), seconds: limits.phaseSeconds + limits.answerSeconds)
         guard case .outcome(let outcome) = reply else { throw ControlError.malformed("an outcome was expected") }
         findings.server = (outcome, try ReceiptList.decode(Slice(copying: receipts).bytes))
+    }
+
+    /// Control messages overtake what is still on an emulated link: the window must not close at the server before the last message is there.
+    private func awaitArrival() async throws {
+        guard stack.link != nil else { return }
+        let limit = Clock.now &+ Nanoseconds(limits.phaseSeconds * 1e9)
+        while case let streams = try await serverState().streams, streams > 0 {
+            guard Clock.now < limit else { throw RunError.streamsLeft(streams, seconds: limits.phaseSeconds) }
+            await sleep(seconds: 0.002) { _ in false }
+        }
     }
 
     /// Messages are counted where they arrive, so the window lasts until the last one has.

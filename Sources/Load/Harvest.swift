@@ -26,6 +26,7 @@ struct Harvest {
     var framesSent: UInt64 = 0
     var bytesCopied: UInt64 = 0
     var lateBytes: UInt64 = 0
+    var stalls = StallTimes()
 
     mutating func note(_ problem: String) {
         if problems.count < Self.problemsMax { problems.append(problem) } else { problemsDropped += 1 }

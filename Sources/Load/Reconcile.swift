@@ -22,6 +22,7 @@ extension Attempt {
         latencies(client, server, into: &figures)
         figures.costs(client: (client.begin, client.end), server: server.map { ($0.begin, $0.end) }, absent: "the server did not report")
         memory(findings, client, server, into: &figures)
+        link(client, server, into: &figures)
         return figures
     }
 
@@ -97,6 +98,23 @@ extension Attempt {
             figures.invalidate(
                 "the generator could not keep its schedule: at the 99th percentile it was \(lateness.p99 / 1000) us late (limit \(Pacer.latenessP99Max / 1000) us); lower --rate or free the machine")
         }
+    }
+
+    // MARK: The link
+
+    private func link(_ client: SideOutcome, _ server: SideOutcome?, into figures: inout RunFigures) {
+        let isSecured = stack.security != nil
+        figures.stalls = BothSides(
+            client: .value(StallTimes.shares(from: client.begin, to: client.end, isSecured: isSecured)),
+            server: Measured(server.map { StallTimes.shares(from: $0.begin, to: $0.end, isSecured: isSecured) }, else: "the server did not report"))
+        guard let shape = stack.link else {
+            figures.link = .unavailable("there is no emulated link")
+            figures.windowTrajectory = .unavailable("observed over an emulated link only")
+            return
+        }
+        figures.link = .value(LinkAccount.figures(shape, figures))
+        let trajectories = LinkAccount.trajectories(shape, client: client.flowSamples, server: server?.flowSamples ?? [])
+        figures.windowTrajectory = Measured(trajectories.isEmpty ? nil : trajectories, else: server == nil ? "the server did not report" : "no payload was carried")
     }
 
     // MARK: Memory

@@ -10,6 +10,8 @@ protocol PacedReader: AnyObject {
     func received(_ byteCount: Int, on stream: StreamHandle, _ connection: Connection)
     /// Reads all that is left, at once: the run is over, and only its end is waited for.
     func finish()
+    /// How long bytes had arrived and were not read.
+    var withheldNanoseconds: Nanoseconds { get }
 }
 
 /// A receiver whose handler takes long: on each stream it reads a message, and rests before it reads on.
@@ -27,6 +29,14 @@ final class RestingReader: PacedReader {
     private var unread: [StreamHandle: Int] = [:]
     private var resting = RingQueue<Rest>()
     private var timer: LoopTimer?
+    /// Over all streams.
+    private var unreadBytes = 0
+    /// How long there was something to read, before what there is now.
+    private var withheldBefore: Nanoseconds = 0
+    private var withheldSince: Nanoseconds = 0
+
+    var withheldNanoseconds: Nanoseconds { withheldBefore &+ (unreadBytes == 0 ? 0 : loop.now &- withheldSince) }
+
     /// Held: the connection lets go of its handler, and with it of this, at its end.
     private var connection: Connection?
 
@@ -40,6 +50,8 @@ final class RestingReader: PacedReader {
 
     func received(_ byteCount: Int, on stream: StreamHandle, _ connection: Connection) {
         if self.connection == nil { self.connection = connection }
+        if unreadBytes == 0 { withheldSince = loop.now }
+        unreadBytes += byteCount
         let isResting = unread[stream] != nil
         unread[stream, default: 0] += byteCount
         guard !isResting else { return }
@@ -49,6 +61,8 @@ final class RestingReader: PacedReader {
 
     func finish() {
         for (stream, byteCount) in unread where byteCount > 0 { connection?.consume(stream, byteCount: byteCount) }
+        withheldBefore = withheldNanoseconds
+        unreadBytes = 0
         unread = [:]
         while resting.pop() != nil {}
         timer?.cancel()
@@ -80,6 +94,8 @@ final class RestingReader: PacedReader {
             }
             let count = min(waiting, messageBytes)
             unread[rest.stream] = waiting - count
+            unreadBytes -= count
+            if unreadBytes == 0 { withheldBefore &+= now &- withheldSince }
             connection?.consume(rest.stream, byteCount: count)
             self.rest(rest.stream, until: now &+ restNanoseconds)
         }

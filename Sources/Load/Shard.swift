@@ -31,6 +31,8 @@ final class Shard {
     var pacer: Pacer?
     /// Nil where stages of latency are not measured.
     let stages: StageRecorder?
+    /// Over an emulated link, from when traffic starts.
+    private(set) var sampler: FlowSampler?
 
     private(set) var isTrafficOn = false
     private(set) var isFinishing = false
@@ -152,6 +154,7 @@ final class Shard {
 
     private func adopt(_ upgraded: UpgradedConnection, _ traffic: TrafficConnection, _ role: MuxerRole) {
         traffic.secured = (upgraded.channel, upgraded.report)
+        upgraded.channel.timesCiphers = stack.link != nil
         let connection = Connection(channel: upgraded.channel, muxer: makeMuxer(role), handler: traffic, loop: loop)
         add(traffic, connection)
         connection.start()
@@ -224,6 +227,7 @@ final class Shard {
 
     func connectionEnded(_ traffic: TrafficConnection, _ connection: Connection, _ reason: ConnectionEnd) {
         harvest.add(traffic, connection, reason, stack: stack)
+        harvest.stalls.add(connection, withheldNanoseconds: traffic.withheldNanoseconds, at: now)
         if case .orderly = reason {} else { problem("\(name(of: traffic)): \(reason)") }
         traffic.connection = nil
         live[traffic.index]?.removeAll { $0 === traffic }
@@ -255,6 +259,9 @@ final class Shard {
         forEachLive { $0.startTraffic() }
         for index in connecting?.indices ?? [] { connect(index) }
         pacer?.start()
+        guard stack.link != nil else { return }
+        sampler = FlowSampler(self)
+        sampler?.start()
     }
 
     func beginWindow() {
@@ -267,6 +274,7 @@ final class Shard {
     func endWindow() {
         recorder.end(at: freshNow())
         stages?.endSending()
+        sampler?.stop()
         forEachLive { $0.endWindow(into: &harvest) }
     }
 

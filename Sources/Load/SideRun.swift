@@ -97,7 +97,9 @@ final class SideRun: Sendable {
             (shard.recorder.recording(), shard.harvest.ledger, shard.harvest.problemSentences, shard.harvest.windowBytes,
              shard.harvest.longestSilence, shard.harvest.allReceipts, shard.liveCount, shard.harvest.connectSteps)
         }
+        let samples = FlowSampler.merged(await onEach { $0.sampler?.samples ?? [] })
         var outcome = SideOutcome(begin: begin, end: end)
+        outcome.flowSamples = samples
         var receipts: [Receipt] = []
         for (recording, ledger, problems, bytes, silence, list, live, steps) in each {
             outcome.recording.merge(recording)
@@ -137,6 +139,8 @@ struct SideOutcome: Codable, Equatable, Sendable {
     var connectSteps = ConnectSteps()
     /// Nil where stages of latency are not measured.
     var stages: StageNotes?
+    /// Over an emulated link.
+    var flowSamples: [FlowSample] = []
     var begin: Usage
     var end: Usage
 
@@ -161,6 +165,7 @@ struct Usage: Codable, Equatable, Sendable {
     var writes: UInt64 = 0
     var bytesCopied: UInt64 = 0
     var socketOptions: [String: Int] = [:]
+    var stalls = StallTimes()
 
     /// One shard's counts.
     struct Counts: Sendable {
@@ -170,6 +175,7 @@ struct Usage: Codable, Equatable, Sendable {
         var writes: UInt64 = 0
         var bytesCopied: UInt64 = 0
         var socketOptions: [String: Int] = [:]
+        var stalls = StallTimes()
 
         /// What a loop has counted itself. On the loop.
         init(of loop: EventLoop) {
@@ -185,6 +191,7 @@ struct Usage: Codable, Equatable, Sendable {
         framesSent += counts.framesSent
         writes += counts.writes
         bytesCopied += counts.bytesCopied
+        stalls += counts.stalls
         if socketOptions.isEmpty { socketOptions = counts.socketOptions }
     }
 
@@ -223,11 +230,13 @@ extension Shard {
         counts.framesSent = harvest.framesSent
         counts.writes = harvest.writes
         counts.bytesCopied = harvest.bytesCopied
+        counts.stalls = harvest.stalls
         forEachLive { traffic in
             guard let connection = traffic.connection else { return }
             counts.framesSent += connection.muxer.counters.sent.dataFrames
             counts.writes += connection.writes
             counts.bytesCopied += connection.bytesCopied
+            counts.stalls.add(connection, withheldNanoseconds: traffic.withheldNanoseconds, at: loop.now)
             if counts.socketOptions.isEmpty { counts.socketOptions = socketOptions(of: connection) }
         }
         return counts

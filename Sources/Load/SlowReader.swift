@@ -23,6 +23,12 @@ final class SlowReader: PacedReader {
     private var timer: LoopTimer?
     /// Held: the connection lets go of its handler, and with it of this, at its end.
     private var connection: Connection?
+    /// How long something was owed, before what is owed now.
+    private var withheldBefore: Nanoseconds = 0
+    private var withheldSince: Nanoseconds = 0
+
+    /// How long bytes had arrived and were not read.
+    var withheldNanoseconds: Nanoseconds { withheldBefore &+ (owed.isEmpty ? 0 : loop.now &- withheldSince) }
 
     init(loop: EventLoop, bytesPerSecond: Double) {
         self.loop = loop
@@ -37,10 +43,12 @@ final class SlowReader: PacedReader {
         owed.push(Debt(stream: stream, byteCount: byteCount))
         guard wasIdle else { return }
         lastTick = loop.now
+        withheldSince = loop.now
         arm()
     }
 
     func finish() {
+        withheldBefore = withheldNanoseconds
         while let debt = owed.pop() { connection?.consume(debt.stream, byteCount: debt.byteCount) }
         timer?.cancel()
     }
@@ -63,6 +71,8 @@ final class SlowReader: PacedReader {
             connection?.consume(debt.stream, byteCount: count)
             if debt.byteCount > 0 { owed.pushFront(debt) }
         }
-        if owed.isEmpty { allowance = 0 } else { arm() }
+        guard owed.isEmpty else { return arm() }
+        allowance = 0
+        withheldBefore &+= loop.now &- withheldSince
     }
 }

@@ -105,6 +105,9 @@ extension TrafficConnection {
         closeIfDone()
     }
 
+    /// How long bytes had arrived that slow readers had not read.
+    var withheldNanoseconds: Nanoseconds { pacedReaders.reduce(0) { max($0, $1?.withheldNanoseconds ?? 0) } }
+
     /// Requests under way.
     var outstanding: Int {
         var sum = 0

@@ -10,6 +10,7 @@ public enum RunSummary {
         lines += figures(record, width: width)
         lines += section("Coming up, each step after the one before it", ConnectTable.lines(record.figures, width: width), after: lines)
         lines += section("Where the latency comes from", StageTable.lines(record.figures, width: width), after: lines)
+        lines += section("The link", LinkTable.lines(record.figures, width: width), after: lines)
         lines += section("Bytes on the wire", LedgerTable.lines(record.figures.ledger, width: width), after: lines)
         lines += section("Costs", CostTable.lines(record.figures, width: width), after: lines)
         lines.append("")

@@ -80,6 +80,12 @@ import Testing
         steps.record("tcp connected", nanoseconds: 1, roundTrips: 1)
         figures.connectSteps = .value(steps.steps)
         figures.latencyStages = .value([Samples.latencyStages])
+        figures.link = .value(
+            LinkFigures(
+                roundTripNanoseconds: 1, bitsPerSecond: 1, bufferBytes: 1, jitterNanoseconds: 1, bandwidthDelayBytes: 1, utilisationUp: 1, utilisationDown: 1))
+        let point = WindowTrajectory.Point(seconds: 1, windowBytes: 1, inFlightBytes: 1, receivedBytes: 1)
+        figures.windowTrajectory = .value([WindowTrajectory(direction: "up", points: [point], bytesPerSecond: 1, spanSeconds: 1)])
+        figures.stalls = BothSides(both: .value(StallShares(window: 1, socket: 1, crypto: 1, nothingQueued: 1, notReading: 1)))
         figures.wire = .value(WireBytes(bytesUp: 1, bytesDown: 1, payloadBytes: 1))
         return RunRecord(setup: setup, repeats: [figures], environment: Samples.environment, command: "streamgauge run tcp+yamux")
     }
