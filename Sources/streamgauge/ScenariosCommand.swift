@@ -12,14 +12,14 @@ struct ScenariosCommand: ParsableCommand {
 
     func run() throws {
         guard let show else {
-            for entry in Catalogue.canonical.entries {
+            for entry in Catalogue.all.entries {
                 print(entry.name.padding(toLength: 20, withPad: " ", startingAt: 0) + entry.question)
             }
             return
         }
         let file: Data
         do {
-            file = try Catalogue.canonical.entry(named: show).scenario.encoded()
+            file = try Catalogue.all.entry(named: show).scenario.encoded()
         } catch {
             throw Exit.usage(error)
         }
