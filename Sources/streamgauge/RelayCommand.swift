@@ -51,6 +51,9 @@ struct RelayCommand: AsyncParsableCommand {
     func run() async throws {
         let target = try parsed("--to", to) { try Multiaddr($0) }
         let address = try parsed("--listen", listen) { try Multiaddr($0) }
+        if let core, let allowed = try? Affinity.allowedCores(), !allowed.contains(core) {
+            throw ValidationError("--core is \(core); this process may use \(allowed.map { "\($0)" }.joined(separator: ", "))")
+        }
         if let hard = try? ResourceLimits.descriptors().hard { _ = try? ResourceLimits.raiseDescriptors(to: hard) }
         let shape = try shape
         let loop: EventLoop

@@ -35,6 +35,22 @@ import TestSupport
         #expect(lines[0].split(separator: ",", omittingEmptySubsequences: false).count == lines[1].split(separator: ",", omittingEmptySubsequences: false).count)
     }
 
+    /// Over a link there is a relay's process between the two.
+    @Test func runsGoOverALink() async throws {
+        let outcome = try await Command.run("run", "link(rtt=2ms,rate=100Mbit)+tcp+yamux", "-w", "request", "-n", "50", "-m", "2")
+        #expect(outcome.code == 0 && outcome.errors == "", "\(outcome)")
+        #expect(outcome.output.hasPrefix("VALID: link(rtt=2ms,rate=100Mbit)+tcp+yamux, request"), "\(outcome)")
+        for word in ["2.00 ms round trip, 100 Mbit/s", "held up by", "nothing queued"] { #expect(outcome.output.contains(word), "no '\(word)' in \(outcome.output)") }
+        let record = try record(try await Command.run("run", "link(rtt=2ms,rate=100Mbit)+tcp+yamux", "-n", "300", "--format", "json"))
+        #expect(record.valid && record.figures.link.value?.bandwidthDelayBytes == 25_000)
+        #expect(record.figures.windowTrajectory.value?.first?.points.isEmpty == false)
+    }
+
+    @Test func driversAreNotComparedOverALink() async throws {
+        let outcome = try await Command.run("compare", "tcp+yamux", "link(rtt=2ms,rate=100Mbit)+tcp+yamux", "--rounds", "1")
+        #expect(outcome.code != 0 && (outcome.errors + outcome.output).contains("streamgauge run 'link(rtt=2ms,rate=100Mbit)+tcp+yamux'"), "\(outcome)")
+    }
+
     @Test func repeatsAreKept() async throws {
         let outcome = try await Command.run("run", "memory+mplex", "-n", "50", "--repeat", "3", "--format", "json")
         let record = try record(outcome)
@@ -122,6 +138,7 @@ import TestSupport
             (["serve", "--help"], ["--listen", "/ip4/127.0.0.1/tcp/4001", "--target"]),
             (["canonical", "--help"], ["--repeat", "--json", "take turns"]),
             (["scenarios", "--help"], ["--show"]),
+            (["relay", "--help"], ["--to", "rtt=60ms,rate=1Gbit", "jitter"]),
             (["doctor", "--help"], ["measure"]),
         ]
         for (arguments, words) in cases {
@@ -137,7 +154,7 @@ import TestSupport
         let names = list.output.split(separator: "\n").compactMap { $0.split(separator: " ").first.map(String.init) }
         #expect(names.count > 10 && names.contains("yamux-mixed-101"))
         let scratch = try Scratch()
-        for name in [names[0], "yamux-mixed-101"] {
+        for name in [names[0], "yamux-mixed-101", "link-go-yamux-136"] {
             let shown = try await Command.run("scenarios", "--show", name)
             let file = try scratch.write(shown.output, as: "\(name).json")
             let again = try await Command.run("run", "--scenario", file, "--print-scenario")

@@ -22,6 +22,14 @@ import Testing
 
     @Test(arguments: [
         Mistake("run tcp+yamx -n 1", "no stack 'tcp+yamx'", "did you mean 'tcp+yamux'?", "memory+mplex"),
+        Mistake("run link(rtt=60ms)+tcp+yamux -n 1", "rate is missing", "link(rtt=60ms,rate=1Gbit)"),
+        Mistake("run link(rt=60ms,rate=1Gbit)+tcp -n 1", "no option 'rt'", "did you mean 'rtt'?"),
+        Mistake("run link(rtt=60ms,rate=1Gbit)+unix+yamux -n 1", "transport is unix: use tcp"),
+        Mistake("run tcp+yamux(window=1KiB) -n 1", "window is 1KiB", "256KiB"),
+        Mistake("run link(rtt=60ms,rate=1Gbit)+tcp+noise+yamux -w request -n 1 --target /ip4/127.0.0.1/tcp/1/p2p/12D3KooWPjceQrSwdWXPyLLeABRXmuqt69Rg3sBYbU1Nft9HyQ6X", "without a link", "streamgauge relay"),
+        Mistake("relay rtt=60ms --to /ip4/127.0.0.1/tcp/1", "rate is missing"),
+        Mistake("relay rtt=1ms,rate=1Mbit", "--to"),
+        Mistake("relay rtt=1ms,rate=1Mbit --to localhost", "--to", "'localhost' is not a multiaddr"),
         Mistake("run quic -n 1", "no stack 'quic'", "Known stacks: tcp, tcp+yamux, tcp+mplex"),
         Mistake("run tcp+ -n 1", "no stack 'tcp+'"),
         Mistake("run tcp+yamux+mplex -n 1", "no stack 'tcp+yamux+mplex'"),

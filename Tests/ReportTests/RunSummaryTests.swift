@@ -31,10 +31,37 @@ import Testing
         #expect(summary(figures).contains("The run did not reach its end"))
     }
 
+    private var overALink: RunFigures {
+        var figures = Samples.bulk()
+        figures.link = .value(LinkFigures(
+            roundTripNanoseconds: 60_000_000, bitsPerSecond: 1_000_000_000, bufferBytes: 7_500_000, jitterNanoseconds: 0, bandwidthDelayBytes: 7_500_000,
+            utilisationUp: 0.9912, utilisationDown: 0))
+        let points = [(0.0, 0), (0.1, 500_000), (0.2, 12_000_000), (0.3, 24_500_000)].map { seconds, received in
+            WindowTrajectory.Point(
+                seconds: seconds, windowBytes: .value(seconds < 0.2 ? 256 << 10 : 16 << 20), inFlightBytes: 1 << 20, receivedBytes: UInt64(received))
+        }
+        figures.windowTrajectory = .value([WindowTrajectory(direction: "up", points: points, bytesPerSecond: 125e6, spanSeconds: 0.06)])
+        figures.stalls = BothSides(
+            client: .value(StallShares(window: 0.25, socket: 0.5, crypto: .unavailable("connections are bare"), nothingQueued: 0, notReading: 0)),
+            server: .value(StallShares(window: 0, socket: 0, crypto: .unavailable("connections are bare"), nothingQueued: 1, notReading: 0)))
+        return figures
+    }
+
+    @Test func aLinkIsToldWithItsWindowsAndStalls() {
+        let text = summary(overALink, width: 200)
+        #expect(text.contains("60.0 ms round trip, 1.00 Gbit/s, buffer 7.15 MiB, bandwidth-delay product 7.15 MiB"))
+        #expect(text.contains("used up       0.991 of the rate") && !text.contains("used down"))
+        #expect(text.contains("256 KiB at 0 ns, 16.0 MiB at 200 ms; at most 1.00 MiB under way; 0.9 of the rate after 200 ms"))
+        #expect(text.contains("the window: data queued, no credit   25.0 %    0.0 %"))
+        #expect(!text.contains("sealing and opening"))
+        #expect(!summary(Samples.bulk()).contains("The link"))
+    }
+
     @Test(arguments: [60, 80, 120])
     func everyLineFits(_ width: Int) {
         let records = [
-            Samples.record("tcp+yamux", [Samples.bulk()]), Samples.record("tcp+yamux", workload: "request", messageBytes: 64, [Samples.request()]),
+            Samples.record("tcp+yamux", [Samples.bulk()]), Samples.record("tcp+yamux", [overALink]),
+            Samples.record("tcp+yamux", workload: "request", messageBytes: 64, [Samples.request()]),
         ]
         for record in records {
             for line in RunSummary.text(record, width: width).split(separator: "\n") {
