@@ -75,6 +75,14 @@ import Testing
         }
     }
 
+    /// Many connections share a link that is full all the time: each has its turn.
+    @Test func connectionsShareAFullLink() async throws {
+        let subject = "link(rtt=2ms,rate=400Mbit,buffer=128KiB)+tcp"
+        let figures = try await run(try Scenario.counted(subject, .bulk, count: 1, streams: 20, messageSizeBytes: 10_000).lasting(1, omit: 0.3))
+        expectHonest(figures)
+        #expect(figures.starvedStreams.value == 0 && figures.jainFairness.value ?? 0 > 0.8, "\(figures.jainFairness)")
+    }
+
     /// A window far below the bandwidth-delay product: the sender waits for credit, which the figures say.
     @Test func waitingForCreditIsTold() async throws {
         let subject = "link(rtt=50ms,rate=1Gbit)+tcp+noise+yamux(window=256KiB)"

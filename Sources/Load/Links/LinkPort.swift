@@ -60,7 +60,7 @@ final class LinkPort: ChannelHandler, TurnEndHandler {
 
     /// Reads or stops reading, as the link and the receiver have it.
     func updateReceiving() {
-        let wanted = !lane.isFull && (peer?.heldBytes ?? 0) <= Self.heldBytesMax
+        let wanted = lane.mayRead(tag) && (peer?.heldBytes ?? 0) <= Self.heldBytesMax
         guard wanted != isReceiving, !isClosed else { return }
         isReceiving = wanted
         if wanted { channel.resumeReceiving() } else { channel.pauseReceiving() }

@@ -109,8 +109,8 @@ final class LinkHub {
         down = LinkLane(shape, stream: 1, loop: loop)
         up.receiver = { [unowned self] in ports[$0]?.far }
         down.receiver = { [unowned self] in ports[$0]?.near }
-        up.feeders = { [unowned self] in ports.values.map(\.near) }
-        down.feeders = { [unowned self] in ports.values.map(\.far) }
+        up.feeder = { [unowned self] in ports[$0]?.near }
+        down.feeder = { [unowned self] in ports[$0]?.far }
     }
 
     func listen(on address: SocketAddress) throws(ChannelError) -> SocketAddress {
@@ -138,6 +138,8 @@ final class LinkHub {
         pair.near.peer = pair.far
         pair.far.peer = pair.near
         ports[tag] = pair
+        up.joined(tag)
+        down.joined(tag)
         pair.near.start()
         pair.far.start()
     }
@@ -146,6 +148,8 @@ final class LinkHub {
     func ended(_ port: LinkPort) {
         guard let pair = ports[port.tag], pair.near.isOver, pair.far.isOver else { return }
         ports[port.tag] = nil
+        up.left(port.tag)
+        down.left(port.tag)
         pair.near.close()
         pair.far.close()
     }
@@ -160,82 +164,6 @@ final class LinkHub {
             pair.far.close()
         }
         ports.removeAll()
-    }
-}
-
-/// One direction of the link on the relay's loop: takes pieces from the ports that feed it and hands them to the ports they are for when they have arrived.
-///
-/// Invariant: while something is inside, or ports wait for room, the timer is armed.
-final class LinkLane {
-    private let loop: EventLoop
-    private let direction: Owned<LinkDirection>
-    private let readBytes: Int
-    /// Pieces are handed on in parts of this much, so that bulk does not wake the loop for every packet: the last byte of a part is on time, its first is late by the
-    /// time that the part takes to pass.
-    private let quantumBytes: Int
-    private var timer: LoopTimer?
-    /// The buffer was too full for a read more, and nobody reads.
-    private(set) var isFull = false
-    var receiver: (UInt32) -> LinkPort? = { _ in nil }
-    var feeders: () -> [LinkPort] = { [] }
-
-    /// A part passes in a two-hundredth of the round trip, at least 50 us, at most 250 us.
-    static func quantumBytes(_ shape: LinkShape) -> Int {
-        let time = min(max(shape.roundTripNanoseconds / 200, 50_000), 250_000)
-        return max(1500, Int(clamping: UInt128(time) * UInt128(shape.bitsPerSecond) / 8_000_000_000))
-    }
-
-    init(_ shape: LinkShape, stream: UInt64, loop: EventLoop) {
-        self.loop = loop
-        direction = Owned(LinkDirection(shape, stream: stream))
-        readBytes = LinkRelay.readBytes(shape)
-        quantumBytes = Self.quantumBytes(shape)
-    }
-
-    func put(_ block: Block, _ range: Range<Int>, tag: UInt32) {
-        direction.value.put(QueuedSlice(block, range), tag: tag, now: loop.now)
-        if !isFull, direction.value.room(at: loop.now) < readBytes {
-            isFull = true
-            for port in feeders() { port.updateReceiving() }
-        }
-        arm()
-    }
-
-    func end(tag: UInt32) {
-        direction.value.end(tag: tag, now: loop.now)
-        arm()
-    }
-
-    private func arm() {
-        var due = direction.value.deadline(quantumBytes: quantumBytes)
-        // Room for two reads, so that one does not end it at once.
-        if isFull, let room = direction.value.roomDeadline(for: 2 * readBytes) ?? direction.value.roomDeadline(for: readBytes) {
-            due = min(due ?? room, room)
-        }
-        guard let due else { return }
-        let timer = self.timer ?? loop.makeTimer { [unowned self] in run() }
-        self.timer = timer
-        timer.arm(at: due)
-    }
-
-    private func run() {
-        let now = loop.refreshNow()
-        while let delivery = direction.value.take(at: now, quantumBytes: quantumBytes) {
-            switch consume delivery {
-            case .bytes(let slice, let tag): receiver(tag)?.deliver(slice)
-            case .end(let tag): receiver(tag)?.deliverEnd()
-            }
-        }
-        if isFull, direction.value.room(at: now) >= min(2 * readBytes, direction.value.shape.bufferBytes) {
-            isFull = false
-            for port in feeders() { port.updateReceiving() }
-        }
-        arm()
-    }
-
-    func close() {
-        timer?.cancel()
-        timer = nil
     }
 }
 
