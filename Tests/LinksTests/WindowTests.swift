@@ -46,6 +46,19 @@ import TestSupport
         #expect(flow.receiveWindowBytesMax >= 8 << 20 && flow.receiveWindowBytesMax <= YamuxLimits().windowBytesMax)
     }
 
+    /// The same both ways at once, where credit waits behind data.
+    @Test func autoTuningFillsALongLinkBothWays() throws {
+        let shape = Self.gigabit60
+        let pair = LinkedPair(shape, yamux())
+        pair.client.send(on: try pair.open())
+        try pair.run(for: 100_000_000)
+        pair.server.send(on: try #require(pair.server.accepted.first))
+        try pair.run(for: 1_500_000_000)
+        let before = pair.client.receivedBytes
+        #expect(try utilisation(pair, shape, of: pair.server, overSeconds: 1) > 0.95)
+        #expect(Double(pair.client.receivedBytes - before) * 8 > 0.95e9)
+    }
+
     /// A window of 256 KiB lets through at most one window a round trip, 35 Mbit/s of a gigabit, and the sender waits for credit nearly all the time. Credit comes in halves
     /// of the window, so a part of it may wait for the rest of a half: between half a window and a whole one is under way.
     @Test func aFixedWindowIsWindowByRoundTrip() throws {

@@ -53,8 +53,9 @@ enum LayerOptions {
         guard let text = values["window"] else { throw .missingValue(layer: "yamux", key: "window") }
         let bytes = try read("window", text) { text throws(UnitsError) in try Units.bytes(text) }
         let least = Int(YamuxLimits.windowBytesInitial)
-        guard (least...(1 << 30)).contains(bytes) else {
-            throw .outOfRange(key: "window", value: text, allowed: "256KiB, with which every stream begins, to 1GiB")
+        // All windows of a connection together grow by no more than this.
+        guard (least...YamuxLimits().windowBudgetBytesMax).contains(bytes) else {
+            throw .outOfRange(key: "window", value: text, allowed: "256KiB, with which every stream begins, to 64MiB")
         }
         return bytes
     }
