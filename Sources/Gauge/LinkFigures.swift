@@ -74,9 +74,7 @@ public struct WindowTrajectory: Codable, Sendable, Equatable {
     /// The share of the rate that ends the ramp.
     public static let rampUtilisation = 0.9
 
-    /// - Parameters:
-    ///   - bytesPerSecond: the link's rate.
-    ///   - spanSeconds: the rate at a point is taken over so long before.
+    /// `bytesPerSecond` is the link's rate; the rate at a point is taken over `spanSeconds` before it.
     public init(direction: String, points: [Point], bytesPerSecond: Double, spanSeconds: Double) {
         self.direction = direction
         self.points = points

@@ -59,7 +59,7 @@ public struct LinkDirection: ~Copyable {
     /// Bytes taken out so far.
     public private(set) var bytesTaken: UInt64 = 0
 
-    /// - Parameter stream: tells the two directions of a link apart, so that their jitter is not the same.
+    /// An empty direction of such a link. `stream` tells the two directions of a link apart, so that their jitter is not the same.
     public init(_ shape: LinkShape, stream: UInt64 = 0) {
         self.shape = shape
         random = shape.seed &* 0x9e37_79b9_7f4a_7c15 &+ stream

@@ -11,9 +11,7 @@ public struct LinkShape: Hashable, Sendable {
     /// Of the jitter.
     public var seed: UInt64
 
-    /// - Parameters:
-    ///   - bitsPerSecond: above 0.
-    ///   - bufferBytes: nil for ``bufferBytesDefault(roundTripNanoseconds:bitsPerSecond:)``.
+    /// The rate must be above 0; a buffer of nil is ``bufferBytesDefault(roundTripNanoseconds:bitsPerSecond:)``.
     public init(
         roundTripNanoseconds: UInt64, bitsPerSecond: UInt64, bufferBytes: Int? = nil, jitterNanoseconds: UInt64 = 0, seed: UInt64 = 1
     ) {

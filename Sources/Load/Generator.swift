@@ -33,7 +33,7 @@ public final class Generator: Sendable {
 
     /// Throws ``ScenarioError`` or ``SubjectError`` when the scenario cannot be run there.
     ///
-    /// - Parameter relay: where data connections go instead of to the server, see ``LinkRelay``: needed where the stack has a link. The control connection goes straight.
+    /// `relay` is where data connections go instead of to the server, see ``LinkRelay``: needed where the stack has a link. The control connection goes straight.
     public init(scenario: Scenario, loops: [EventLoop], server: Target, relay: Multiaddr? = nil, limits: RunLimits = RunLimits()) throws {
         try scenario.validate()
         self.scenario = scenario

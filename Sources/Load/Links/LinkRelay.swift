@@ -15,7 +15,7 @@ public import Reactor
 /// All connections share the link, as they would share a path. TCP below it loses nothing, so a full buffer makes the relay stop reading, and what
 /// cannot be read backs up to the sender. TCP's own handshake is with the relay and takes no round trip of the link; all bytes after it do.
 ///
-/// The kernel's buffers at both sides hold bytes beside the link's own: up to ``receiveBufferBytes`` at the entrance while the buffer is full, and at the exit
+/// The kernel's buffers at both sides hold bytes beside the link's own: up to 128 KiB at the entrance while the buffer is full, and at the exit
 /// what the receiver has not read, which is little as long as it does.
 public final class LinkRelay: Sendable {
     /// Where clients connect.
