@@ -4,7 +4,7 @@
 ///  handler sends ──queue──▶ last byte handed to the kernel ──transit──▶ read by the far end ──deliver──▶ far handler has it whole
 /// ```
 ///
-/// Of each message the three add up to ``total`` exactly. Both ends read one clock, so it is told only where they share a machine.
+/// Of each message the three add up to the total exactly. Both ends read one clock, so it is told only where they share a machine.
 public struct LatencyStages: Codable, Sendable, Equatable {
     /// A part of a message's way; the name is the key of a record, without its unit.
     public enum Stage: String, Codable, CaseIterable, Sendable {

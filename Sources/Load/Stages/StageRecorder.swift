@@ -80,7 +80,7 @@ final class StageRecorder {
     var notes: StageNotes { StageNotes(bootID: StageNotes.bootIDHere, sent: state.value.sent.direction, received: state.value.received.direction) }
 }
 
-/// Sampled messages of one connection that wait to be written.
+/// Sampled messages of one connection that wait to be written, by class of flow.
 struct UnwrittenStages: ~Copyable {
     struct Entry: BitwiseCopyable {
         var stream: StreamHandle
@@ -90,41 +90,54 @@ struct UnwrittenStages: ~Copyable {
         var sample: StageSample
     }
 
-    /// Every write looks at each of them.
-    static let entriesMax = 256
+    private struct List: ~Copyable {
+        var entries = Stack<Entry>()
 
-    private var entries = Stack<Entry>()
+        mutating func keep(_ isKept: (Entry) -> Bool) {
+            var kept = 0
+            for index in 0..<entries.count where isKept(entries[index]) {
+                entries[kept] = entries[index]
+                kept += 1
+            }
+            while entries.count > kept { _ = entries.pop() }
+        }
 
-    var isEmpty: Bool { entries.isEmpty }
+        mutating func add(_ entry: Entry, to recorder: StageRecorder) {
+            entries.push(entry)
+            guard entries.count > UnwrittenStages.entriesMax else { return }
+            recorder.thinSent(flow: entry.sample.flow)
+            keep { recorder.wantsSent($0.sample.message, key: $0.sample.key, flow: $0.sample.flow) }
+        }
+
+        mutating func settle(at time: Nanoseconds, to recorder: StageRecorder, _ position: (StreamHandle) -> UInt64?) {
+            keep { entry in
+                guard let position = position(entry.stream) else { return false }
+                guard position >= entry.end else { return true }
+                var sample = entry.sample
+                sample.second = time
+                recorder.sent(sample)
+                return false
+            }
+        }
+    }
+
+    /// Every write looks at each of them, so they are few: when there are more the class is sampled less.
+    static let entriesMax = 32
+
+    private var first = List()
+    private var others = List()
+
+    var isEmpty: Bool { first.entries.isEmpty && others.entries.isEmpty }
 
     mutating func add(_ entry: Entry, to recorder: StageRecorder) {
-        entries.push(entry)
-        guard entries.count > Self.entriesMax else { return }
-        // The class that has most of them has just grown, as good as always.
-        recorder.thinSent(flow: entry.sample.flow)
-        keep { recorder.wantsSent($0.sample.message, key: $0.sample.key, flow: $0.sample.flow) }
+        if StageSample.classOf(entry.sample.flow) == 0 { first.add(entry, to: recorder) } else { others.add(entry, to: recorder) }
     }
 
     /// Hands over what has been written, by a write that began at `time`.
     ///
     /// - Parameter position: up to where a stream has been written, or nil when nothing is known of it any more.
     mutating func settle(at time: Nanoseconds, to recorder: StageRecorder, position: (StreamHandle) -> UInt64?) {
-        keep { entry in
-            guard let position = position(entry.stream) else { return false }
-            guard position >= entry.end else { return true }
-            var sample = entry.sample
-            sample.second = time
-            recorder.sent(sample)
-            return false
-        }
-    }
-
-    private mutating func keep(_ isKept: (Entry) -> Bool) {
-        var kept = 0
-        for index in 0..<entries.count where isKept(entries[index]) {
-            entries[kept] = entries[index]
-            kept += 1
-        }
-        while entries.count > kept { _ = entries.pop() }
+        first.settle(at: time, to: recorder, position)
+        others.settle(at: time, to: recorder, position)
     }
 }

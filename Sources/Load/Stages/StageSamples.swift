@@ -47,8 +47,8 @@ struct StageRule: BitwiseCopyable, Equatable, Sendable {
 /// Samples of one loop's messages in one role: sender or receiver. When there are too many the rule is made stricter and what it no longer takes is dropped:
 /// a run of any length and rate ends with about as many, and the cost for each message falls.
 struct StageSampleList: ~Copyable {
-    /// Enough for a 99.9th percentile that thirty samples lie beyond; as many again may come before it is thinned.
-    static let samplesMax = 32_768
+    /// Half of it is enough for a 99th percentile that forty samples lie beyond, and noting four times as many would cost a run of a second some per cent.
+    static let samplesMax = 8_192
 
     private(set) var rule = StageRule()
     private var samples = Stack<StageSample>()
