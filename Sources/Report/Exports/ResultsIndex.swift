@@ -23,11 +23,11 @@ public enum ResultsIndex {
         return lines.map { $0 + "\n" }.joined()
     }
 
-    /// Records below the folder, by name.
+    /// Records below the folder, by name. Those that `scripts/bench` writes stay on their machine, as git ignores them.
     private static func paths(_ root: String) throws(RecordFileError) -> [String] {
         guard let walker = FileManager.default.enumerator(atPath: root), FileManager.default.fileExists(atPath: root) else { throw .missing(path: root) }
         var names: [String] = []
-        for case let name as String in walker where name.hasSuffix(".json") { names.append(name) }
+        for case let name as String in walker where name.hasSuffix(".json") && !name.hasPrefix("bench-") { names.append(name) }
         guard !names.isEmpty else { throw .folderWithoutRecords(path: root) }
         return names.sorted()
     }
