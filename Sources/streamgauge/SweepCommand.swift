@@ -10,12 +10,13 @@ struct SweepCommand: AsyncParsableCommand {
         commandName: "sweep", abstract: "Makes the same run for each value of one or two options, and tells how cost grows.",
         discussion: """
             One or two options have several values, separated by commas; all others are as in 'streamgauge run', whose help explains them:
-            SUBJECT, --workload, --connections, --streams, --message-size, --direction, --depth, --rate, --read-rate, --threads, --io, --spin.
+            SUBJECT, --workload, --beside, --connections, --streams, --message-size, --direction, --depth, --rate, --read-rate, --threads, --io, --spin.
 
               streamgauge sweep tcp+yamux -m 1,10,100,1000,10000,100000         throughput and CPU per message against streams
               streamgauge sweep tcp+yamux -w idle -m 1,1000,100000              memory of a stream
               streamgauge sweep tcp+yamux -w request -m 1,10,100 -s 64,1KiB     two options: every pair
               streamgauge sweep tcp+yamux,tcp+mplex -m 1,100,10000 --repeat 3
+              streamgauge sweep 'link(rtt=10ms,rate=1Gbit)+tcp+yamux,link(rtt=100ms,rate=1Gbit)+tcp+yamux' -s 1KiB,64KiB
               streamgauge sweep tcp+yamux -w request -m 100 -R 1000,10000,100000   latency against rate
 
             Each repeat makes all points, in an order drawn from the seed, so that a machine which becomes slower does not look like a trend. A point that fails or is INVALID is

@@ -24,10 +24,10 @@ struct SweepPlan {
     let points: [Point]
     let target: Multiaddr?
 
-    /// Options that may have several values. Those of names are what differs and not how much.
+    /// Options that may have several values. Those of names, which come first, are what differs and not how much.
     private static var sweepable: [(name: String, text: WritableKeyPath<RunOptions, String?>)] {
         [
-            ("subject", \.subject), ("workload", \.workload), ("io", \.io), ("direction", \.direction), ("connections", \.connections), ("streams", \.streams),
+            ("subject", \.subject), ("workload", \.workload), ("beside", \.beside), ("io", \.io), ("direction", \.direction), ("connections", \.connections), ("streams", \.streams),
             ("message-size", \.messageSize), ("depth", \.depth), ("rate", \.rate), ("read-rate", \.readRate), ("threads", \.threads), ("spin", \.spin),
         ]
     }
@@ -44,7 +44,7 @@ struct SweepPlan {
         target = try options.targetAddress
         var swept: [(axis: SweepRecord.Axis, text: WritableKeyPath<RunOptions, String?>)] = []
         for (name, text) in Self.sweepable {
-            guard let given = options[keyPath: text], given.contains(",") else { continue }
+            guard let given = options[keyPath: text], Self.parts(given).count > 1 else { continue }
             swept.append((SweepRecord.Axis(option: name, values: try Self.values(name, given)), text))
         }
         let names = Self.sweepable.map(\.name).joined(separator: ", ")
@@ -67,7 +67,7 @@ struct SweepPlan {
     }
 
     private static func values(_ name: String, _ text: String) throws -> [String] {
-        let values = text.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        let values = parts(text)
         let option = name == "subject" ? "SUBJECT" : "--" + name
         if values.contains("") { throw ValidationError("\(option) \(text): a value is missing between two commas, or at an end") }
         if values.contains("000") { throw ValidationError("\(option) \(text): in a sweep a comma stands between two values; write 1000 or 1_000 for a thousand") }
@@ -75,6 +75,18 @@ struct SweepPlan {
             throw ValidationError("\(option) \(text): \(twice) is there twice; --repeat repeats every point")
         }
         return values
+    }
+
+    /// What stands between commas. Those in parentheses belong to a layer of a subject, as in `link(rtt=60ms,rate=1Gbit)`.
+    private static func parts(_ text: String) -> [String] {
+        var parts = [""]
+        var depth = 0
+        for character in text {
+            if character == "(" { depth += 1 }
+            if character == ")" { depth -= 1 }
+            if character == "," && depth == 0 { parts.append("") } else { parts[parts.count - 1].append(character) }
+        }
+        return parts
     }
 
     /// Says at which point something is wrong.

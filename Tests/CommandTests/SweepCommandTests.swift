@@ -73,6 +73,18 @@ import Testing
         #expect(csv.code == 0 && lines.count == 3 && lines[0].hasPrefix("swept.message-size,failure,subject,") && lines[2].hasPrefix("128,,memory+yamux,"), "\(csv)")
     }
 
+    /// The commas of a layer of a subject separate nothing else.
+    @Test func subjectsWithCommasAreWhole() async throws {
+        let (near, far) = ("link(rtt=1ms,rate=100Mbit)+tcp+yamux", "link(rtt=2ms,rate=1Gbit,jitter=1us)+tcp+yamux")
+        let outcome = try await Command.run("sweep", "\(near),\(far)", "-w", "request", "-n", "5", "--format", "json")
+        #expect(outcome.code == 0 && outcome.errors == "", "\(outcome)")
+        let record = try sweep(outcome)
+        #expect(record.axes == [.init(option: "subject", values: [near, far])] && record.points.map { $0.run.value?.setup.subject } == [near, far])
+        let alone = try await Command.run("sweep", near, "-m", "1,2", "-w", "request", "-n", "5", "--format", "json")
+        #expect(alone.code == 0, "\(alone)")
+        #expect(try sweep(alone).axes.map(\.option) == ["streams"])
+    }
+
     @Test func pointsThatFail() async throws {
         let outcome = try await Command.run("sweep", "tcp+yamux", "-m", "1,2", "-n", "10", "--target", "/ip4/127.0.0.1/tcp/1")
         #expect(outcome.code == 2 && outcome.output == "", "\(outcome)")

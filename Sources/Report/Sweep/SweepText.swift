@@ -77,7 +77,7 @@ public enum SweepText {
 
     private static func table(_ record: SweepRecord) -> TextTable {
         var table = TextTable(
-            record.axes.map { TextTable.Column($0.option, ["subject", "workload", "io", "direction"].contains($0.option) ? .left : .right) } + [
+            record.axes.map { TextTable.Column($0.option, ["subject", "workload", "beside", "io", "direction"].contains($0.option) ? .left : .right) } + [
                 TextTable.Column("goodput"), TextTable.Column("messages"), TextTable.Column("p50", importance: 2), TextTable.Column("p99", importance: 3),
                 TextTable.Column("memory\na stream\nclient", importance: 1), TextTable.Column("server", importance: 1),
                 TextTable.Column("CPU per\nmessage\nclient"), TextTable.Column("server"), TextTable.Column("", .left),
