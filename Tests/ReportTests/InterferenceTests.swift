@@ -36,6 +36,8 @@ import Testing
     @Test func invalidRoundsAreMarked() throws {
         let outcome = InterferenceRecord.Outcome.of(idle: [round([100])], loaded: [round([200], invalid: "a byte is missing")], alone: [])
         #expect(outcome.value?.invalidReasons == ["a byte is missing"])
+        let aloneInvalid = InterferenceRecord.Outcome.of(idle: [round([100])], loaded: [round([200])], alone: [round([], invalid: "the peer was killed")])
+        #expect(aloneInvalid.value?.invalidReasons == ["the peer was killed"], "what is kept rests on the aggressor alone")
         let record = InterferenceRecord(
             command: "streamgauge interference tcp+yamux", subjects: ["tcp+yamux"], aggressors: [.init(name: "bulk-1", summary: "one bulk stream")],
             cells: [

@@ -22,7 +22,7 @@ extension InterferenceRecord.Outcome {
             guard let before = alone.goodputBytesPerSecond.value, before > 0, let after = loaded.goodputBytesPerSecond.value else { return nil }
             return after / before
         }
-        let reasons = (idle + loaded).flatMap(\.invalidReasons)
+        let reasons = (idle + loaded + alone).flatMap(\.invalidReasons)
         return .value(
             InterferenceRecord.Outcome(
                 idle: idleSummary, loaded: loadedSummary, p50Ratio: p50, p99Ratio: p99,
