@@ -148,15 +148,7 @@ struct CompareCommand: AsyncParsableCommand {
 
     // MARK: What was asked for
 
-    private var window: (seconds: Double, omit: Double) {
-        get throws {
-            let length = try parsed("--duration", duration, by: seconds)
-            let warmUp = try parsed("--omit", omit, by: seconds)
-            guard (0.01...3600).contains(length) else { throw ValidationError("--duration is \(duration); allowed is 10ms to 1h") }
-            guard (0...3600).contains(warmUp) else { throw ValidationError("--omit is \(omit); allowed is 0 s to 1h") }
-            return (length, warmUp)
-        }
-    }
+    private var window: (seconds: Double, omit: Double) { get throws { try roundWindow(duration: duration, omit: omit) } }
 
     private func makeSubjects() throws -> [Subject] {
         do {

@@ -66,6 +66,15 @@ func parsed<Value>(_ option: String, ifGiven text: String?, by read: (String) th
     try text.map { try parsed(option, $0, by: read) }
 }
 
+/// The measured window of each run of a round, and the warm-up before it, in seconds.
+func roundWindow(duration: String, omit: String) throws -> (seconds: Double, omit: Double) {
+    let length = try parsed("--duration", duration, by: seconds)
+    let warmUp = try parsed("--omit", omit, by: seconds)
+    guard (0.01...3600).contains(length) else { throw ValidationError("--duration is \(duration); allowed is 10ms to 1h") }
+    guard (0...3600).contains(warmUp) else { throw ValidationError("--omit is \(omit); allowed is 0 s to 1h") }
+    return (length, warmUp)
+}
+
 /// A duration, in seconds.
 func seconds(_ text: String) throws(UnitsError) -> Double { Double(try Units.duration(text)) / 1e9 }
 
