@@ -83,6 +83,9 @@ extension TrafficConnection {
         if state.value.lanes[place].offset != 0 {
             shard.corruption("connection \(index), stream \(state.value.lanes[place].ordinal) ended in the middle of a message")
         }
+        if state.value.lanes[place].role == .requester && (!state.value.lanes[place].isFinished || state.value.lanes[place].outstanding > 0) {
+            shard.problem("connection \(index), stream \(state.value.lanes[place].ordinal): the far end finished it before this end had done with it")
+        }
         // A source of ours has an end of its own; every other role has said all it had to say.
         if !state.value.lanes[place].role.isSource { finishLane(place) }
     }

@@ -41,6 +41,30 @@ import TestSupport
         #expect(figures.durationSeconds < 300)
     }
 
+    /// A server that closes as it should, but between two messages and in traffic: the answers that never came are missed.
+    @Test(arguments: [true, false])
+    func finishedInTraffic(endsByCount: Bool) async throws {
+        let lab = try await Lab.start()
+        let attack = Attack()
+        var data: RelayLink?
+        attack.onLink = { data = $0 }
+        attack.onBytes = { _, flow, position, bytes in
+            guard flow == .up, position >= 500 else { return bytes }
+            attack.struck()
+            data?.client.finishWhenEmpty()
+            return []
+        }
+        let relay = try await Relay.start(to: lab.responder.address, attack)
+        var scenario = try Scenario.counted("tcp", .request, count: 1_000_000, streams: 1, messageSizeBytes: 100)
+        if !endsByCount { scenario = scenario.lasting(600) }
+        let figures = try await lab.run(scenario, through: relay.address)
+        await relay.stop()
+        await lab.stop()
+        #expect(attack.count == 1)
+        expectInvalid(figures, "client: connection 0, stream 0: the far end finished it before this end had done with it")
+        #expect(figures.durationSeconds < 300)
+    }
+
     @Test func silentServerIsNamed() async throws {
         let stranger = try Stranger(answer: nil)
         defer { stranger.stop() }

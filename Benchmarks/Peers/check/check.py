@@ -244,19 +244,25 @@ def check_all(bench, chosen, quick, only=()):
         say("about", f"expected the stack {unknown[0]}; came {', '.join(about['stacks'])} (contract, “The program”)")
         return 1, 1
     checks = [(name, work) for name, work in plan(about, chosen or about["stacks"], quick) if not only or any(words in name for words in only)]
-    failed = 0
+    failures = []
     with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
         results = [pool.submit(attempt, bench, work) for _, work in checks]
         try:
             for (name, _), result in zip(checks, results):
                 say(name, wrong := result.result())
-                failed += wrong is not None
+                if wrong is not None:
+                    failures.append((name, wrong))
         except BaseException:
             for result in results:
                 result.cancel()
             kill_all()
             raise
-    return failed, len(checks) + 1
+    if failures:
+        # Once more at the end: a log may have been cut at its beginning.
+        print(f"\nOf {bench.command[0]}:")
+        for name, wrong in failures:
+            say(name, wrong)
+    return len(failures), len(checks) + 1
 
 
 def usage(sentence):
