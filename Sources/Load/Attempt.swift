@@ -140,11 +140,13 @@ struct Attempt: Sendable {
     private func begin(_ findings: inout Findings) async throws {
         try await control.call(.begin)
         findings.clientBegin = await local.begin()
+        generator.windowBegan(at: findings.clientBegin.takenAt)
         findings.hasBegun = true
     }
 
     private func end(_ findings: inout Findings) async throws {
         findings.clientEnd = await local.end()
+        generator.windowEnded(at: findings.clientEnd.takenAt)
         findings.hasEnded = true
         try await control.call(.end)
     }

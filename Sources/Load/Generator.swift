@@ -22,6 +22,7 @@ public final class Generator: Sendable {
     let limits: RunLimits
     private let relay: Multiaddr?
     private let interruption = Mutex(false)
+    private let windowTimes = Mutex<(began: Nanoseconds, ended: Nanoseconds)>((0, 0))
 
     /// Where the other side is.
     public enum Target: Sendable {
@@ -57,6 +58,17 @@ public final class Generator: Sendable {
     public func interrupt() { interruption.withLock { $0 = true } }
 
     var isInterrupted: Bool { interruption.withLock { $0 } }
+
+    /// When the measured window was, in nanoseconds of `CLOCK_MONOTONIC`, so that what other tools saw of this run can be cut to it; nil when it has not
+    /// been whole.
+    public var window: Range<UInt64>? {
+        let (began, ended) = windowTimes.withLock { $0 }
+        return began > 0 && ended > began ? began..<ended : nil
+    }
+
+    func windowBegan(at time: Nanoseconds) { windowTimes.withLock { $0 = (time, 0) } }
+
+    func windowEnded(at time: Nanoseconds) { windowTimes.withLock { $0.ended = time } }
 
     /// How far a run has come, for people who wait.
     public enum Progress: Sendable {

@@ -1,18 +1,18 @@
-import Foundation
+public import Foundation
 import Synchronization
 
 /// How a process has ended, once it has.
 ///
 /// Every wait has a limit. Foundation learns of an end when nobody holds the other end of a socket any more, and a process that is started by another thread
 /// at the same moment may hold it by accident, for as long as that one lives: `Process.waitUntilExit` waits for both.
-final class ProcessEnd: Sendable {
-    enum Kind: Equatable, CustomStringConvertible {
+public final class ProcessEnd: Sendable {
+    public enum Kind: Equatable, CustomStringConvertible {
         case exit(Int32)
         case signal(Int32)
         /// It was killed, and nothing was heard of it within ``forcedSecondsMax``.
         case unheard
 
-        var description: String {
+        public var description: String {
             switch self {
             case .exit(let status): "status \(status)"
             case .signal(let number): "signal \(number)"
@@ -28,7 +28,7 @@ final class ProcessEnd: Sendable {
     private let hasCome = DispatchSemaphore(value: 0)
 
     /// - Parameter process: one that is yet to run.
-    init(of process: Process) {
+    public init(of process: Process) {
         process.terminationHandler = { [self] process in
             let isExit = process.terminationReason == .exit
             kind.withLock { $0 = isExit ? .exit(process.terminationStatus) : .signal(process.terminationStatus) }
@@ -42,6 +42,19 @@ final class ProcessEnd: Sendable {
         // For whoever asks next.
         hasCome.signal()
         return kind.withLock { $0 }
+    }
+
+    /// How it ended, however long that takes.
+    public var value: Kind {
+        get async {
+            await withCheckedContinuation { continuation in
+                Thread.detachNewThread { [self] in
+                    hasCome.wait()
+                    hasCome.signal()
+                    continuation.resume(returning: kind.withLock { $0 } ?? .unheard)
+                }
+            }
+        }
     }
 
     /// Kills what has not ended, and tells how it ended.

@@ -31,7 +31,7 @@ struct StreamGauge: AsyncParsableCommand {
             """,
         subcommands: [
             CanonicalCommand.self, RunCommand.self, SweepCommand.self, CompareCommand.self, DiffCommand.self, InterferenceCommand.self, ReportCommand.self,
-            ServeCommand.self, RelayCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self, IdentifyCommand.self, PerfCommand.self,
+            ProfileCommand.self, ServeCommand.self, RelayCommand.self, ScenariosCommand.self, DoctorCommand.self, PingCommand.self, IdentifyCommand.self, PerfCommand.self,
             PerfAppCommand.self, DriverCommand.self,
         ],
         defaultSubcommand: CanonicalCommand.self)

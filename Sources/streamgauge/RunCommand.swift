@@ -149,6 +149,11 @@ struct RunOptions: ParsableArguments {
     @Flag(name: .shortAndLong, help: "A line a second on standard error.")
     var interval = false
 
+    // What `streamgauge profile` gives to the runs that it makes.
+
+    @Option(help: .hidden)
+    var marks: String?
+
     /// Makes the run, with its repeats.
     func run() async throws {
         let scenario = try makeScenario()
@@ -177,6 +182,7 @@ struct RunOptions: ParsableArguments {
             }
         }
         guard !done.isEmpty else { throw Exit.failed }
+        if let marks, let times = runner.marks { try parsed("--marks", marks) { try OutputFile.prepare($0).write(try times.encodedJSON()) } }
         let record = Runner.record(scenario, done, target: address, ioName: ioName)
         try deliver([record], format, to: output) { try record.encodedJSON() }
         // A repeat that failed was told above; the others' figures stand, and are not all that was asked for.

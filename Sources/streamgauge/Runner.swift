@@ -14,6 +14,7 @@ import Synchronization
 final class Runner: Sendable {
     private typealias Interrupt = @Sendable () -> Void
     private let interruption = Mutex<(isInterrupted: Bool, interrupt: Interrupt?)>((false, nil))
+    private let latestMarks = Mutex<RunMarks?>(nil)
     private let view: ProgressView
     private let limits: RunLimits
 
@@ -36,6 +37,9 @@ final class Runner: Sendable {
     }
 
     var isInterrupted: Bool { interruption.withLock { $0.isInterrupted } }
+
+    /// Of the last repeat; nil when its window was not whole.
+    var marks: RunMarks? { latestMarks.withLock { $0 } }
 
     /// Checks that the scenario can be run on this machine, before anything is started.
     static func check(_ scenario: Scenario, target: Multiaddr? = nil) throws {
@@ -89,7 +93,7 @@ final class Runner: Sendable {
         var relay: ServerProcess?
         do {
             relay = try Self.startRelay(stack, to: process?.address ?? target)
-            result = .success(try await drive(scenario, loops, server, relay?.address, label))
+            result = .success(try await drive(scenario, loops, server, relay?.address, label, serverID: process?.processID))
         } catch {
             result = .failure(error)
         }
@@ -113,10 +117,13 @@ final class Runner: Sendable {
     }
 
     private func drive(
-        _ scenario: Scenario, _ loops: [EventLoop], _ server: Generator.Target, _ relay: Multiaddr?, _ label: String
+        _ scenario: Scenario, _ loops: [EventLoop], _ server: Generator.Target, _ relay: Multiaddr?, _ label: String, serverID: Int32?
     ) async throws -> RunFigures {
         let generator = try Generator(scenario: scenario, loops: loops, server: server, relay: relay, limits: limits)
-        return try await driving({ generator.interrupt() }) { [view] in try await generator.run { view.show($0, label, scenario) } }
+        let figures = try await driving({ generator.interrupt() }) { [view] in try await generator.run { view.show($0, label, scenario) } }
+        let marks = generator.window.map { RunMarks(window: $0, clientID: getpid(), serverID: serverID) }
+        latestMarks.withLock { $0 = marks }
+        return figures
     }
 
     /// Runs `body`; `interrupt` is called when somebody wants it to end.

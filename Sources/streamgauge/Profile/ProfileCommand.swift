@@ -1,0 +1,68 @@
+import ArgumentParser
+import Foundation
+import Gauge
+import Report
+
+/// `streamgauge profile`: a run under the machine's own tools.
+struct ProfileCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "profile", abstract: "Makes a run under the machine's own tools, and tells where time, bytes and calls went.",
+        discussion: """
+            Each instrument makes a run of its own, because tools disturb each other. What they saw is cut to the run's measured window: setting up, warming up
+            and ending are left out. Client and server are told apart.
+
+              streamgauge profile -- run tcp+yamux -m 1000 -s 64
+
+            Results are in a folder, summary.md first. `streamgauge doctor` tells which instruments this machine has, and what would allow the others.
+
+            Exit codes: 0 ok, 2 a run is INVALID or an instrument failed, 64 usage.
+            """,
+        shouldDisplay: false)
+
+    @Option(name: .customLong("out"), help: "The folder for results, made when it is missing. (default: profile-DATE-TIME)")
+    var folder: String?
+
+    @Argument(parsing: .postTerminator, help: "The run: 'run' and its arguments, after --.")
+    var words: [String] = []
+
+    /// The instruments that were asked for.
+    private var passes: [any ProfilePass] { [] }
+
+    func validate() throws { _ = try options() }
+
+    func run() async throws {
+        let session = ProfileSession(folder: try makeFolder(), runArguments: words)
+        guard try await session.run(passes) else { throw Exit.failed }
+    }
+
+    /// The options of the run, understood as `streamgauge run` understands them.
+    private func options() throws -> RunOptions {
+        guard words.first == "run" else { throw ValidationError("what to run is missing: streamgauge profile -- run tcp+yamux -m 1000") }
+        let command: RunCommand
+        do {
+            command = try RunCommand.parse(Array(words.dropFirst()))
+        } catch {
+            throw ValidationError(RunCommand.message(for: error))
+        }
+        let options = command.options
+        let refused: [(String, Bool)] = [
+            ("--find-rate", command.findRate != nil), ("--repeat", options.repeats != 1), ("--json", options.json != nil),
+            ("--print-scenario", options.printScenario), ("--marks", options.marks != nil), ("--target", options.target != nil),
+        ]
+        if let (name, _) = refused.first(where: \.1) {
+            throw ValidationError("\(name) does not go with profile: it makes one run an instrument, with a server of its own, and keeps the record itself")
+        }
+        return options
+    }
+
+    private func makeFolder() throws -> String {
+        let name = folder ?? "profile-" + Date.now.formatted(.iso8601.year().month().day().time(includingFractionalSeconds: false).dateSeparator(.omitted)
+            .timeSeparator(.omitted))
+        do {
+            try FileManager.default.createDirectory(atPath: name, withIntermediateDirectories: true)
+        } catch {
+            throw ValidationError("--out: the folder \(name) cannot be made: \(error.localizedDescription)")
+        }
+        return name
+    }
+}
