@@ -99,6 +99,10 @@ public struct YamuxMarkers: Sendable {
     public var spacingBytes = 64 << 10
     /// The least that may be unconfirmed; the cap rises with the measured bandwidth-delay product.
     public var unconfirmedBytesMin = 256 << 10
+    /// The same two while the far end is slow to read and small messages would wait behind what it has not read: less, for the price of goodput. With them a request
+    /// beside 100 bulk streams towards hashicorp's Go takes 2 to 3.5 times as long as alone (p99) in place of 3.5 to 8, and bulk keeps half in place of three quarters.
+    public var spacingBytesBeforeSlow = 16 << 10
+    public var unconfirmedBytesMinBeforeSlow = 128 << 10
     /// The most that may be unconfirmed, however large the bandwidth-delay product.
     public var unconfirmedBytesMax = 8 << 20
 

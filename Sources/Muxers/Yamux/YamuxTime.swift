@@ -104,6 +104,9 @@ struct MarkerState: ~Copyable {
 
     @inline(__always) var isEnabled: Bool { limits != nil }
 
+    /// The far end was found to be slow, not long ago.
+    private var isSlow: Bool { slowMemory > 0 }
+
     /// Data that no answered mark covers. Below zero when a far end answers marks before it has got them, and they are then taken back.
     private var unconfirmed: Int64 { Int64(bitPattern: sentBytes &- confirmedBytes) }
     /// Data behind the last mark.
@@ -118,7 +121,8 @@ struct MarkerState: ~Copyable {
     /// Whether a mark is due: after so much data, and whenever data must wait for an answer, as without a mark there would be none.
     var isDue: Bool {
         guard let limits else { return false }
-        return unmarked >= Int64(limits.spacingBytes) || unmarked > 0 && !allowsData
+        let spacing = isEngaged && isSlow ? min(limits.spacingBytes, limits.spacingBytesBeforeSlow) : limits.spacingBytes
+        return unmarked >= Int64(spacing) || unmarked > 0 && !allowsData
     }
 
     /// Notes data that was framed.
@@ -142,7 +146,7 @@ struct MarkerState: ~Copyable {
         bulkMemory = received &- receivedBytes >= UInt64(limits.spacingBytes / 4) ? Self.memory : max(bulkMemory - 1, 0)
         receivedBytes = received
         slowMemory = max(slowMemory - 1, 0)
-        isEngaged = sparseMemory > 0 && (bulkMemory > 0 || slowMemory > 0)
+        isEngaged = sparseMemory > 0 && (bulkMemory > 0 || isSlow)
         if isEngaged { return true }
         spacingsToProbe -= 1
         if sparseMemory > 0, marks.isEmpty, spacingsToProbe <= 0 {
@@ -158,9 +162,9 @@ struct MarkerState: ~Copyable {
     /// it.
     private mutating func judge(_ elapsed: Nanoseconds) {
         if isEngaged { engagedAnswers += 1 }
-        let isSlow = engagedAnswers >= Self.trustedAnswers
+        let isSlowNow = engagedAnswers >= Self.trustedAnswers
             ? elapsed >= Self.slowNanoseconds && elapsed / 4 > roundTripMin : elapsed >= Self.slowUnknownNanoseconds
-        if isSlow {
+        if isSlowNow {
             slowMemory = Self.slowSpacings << slowLevel
             if !isEngaged { slowLevel = min(slowLevel + 1, Self.slowLevelMax) }
         } else if !isEngaged {
@@ -190,7 +194,8 @@ struct MarkerState: ~Copyable {
             // Twice the delivery rate over this round trip, times the shortest round trip: enough to fill the path.
             let delivered = max(Int64(bitPattern: confirmedBytes &- mark.confirmedAtSend), 0)
             let product = UInt64(2 * Double(delivered) * Double(roundTripMin) / Double(elapsed))
-            unconfirmedMax = min(max(product, UInt64(limits.unconfirmedBytesMin)), UInt64(limits.unconfirmedBytesMax))
+            let least = isSlow ? min(limits.unconfirmedBytesMin, limits.unconfirmedBytesMinBeforeSlow) : limits.unconfirmedBytesMin
+            unconfirmedMax = min(max(product, UInt64(least)), UInt64(limits.unconfirmedBytesMax))
             if mark.value == value { return }
         }
     }
