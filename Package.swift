@@ -36,6 +36,7 @@ let package = Package(
         .library(name: "SecureChannels", targets: ["SecureChannels"]),
         .library(name: "HTTP2", targets: ["HTTP2"]),
         .library(name: "Gauge", targets: ["Gauge"]),
+        .library(name: "Reactor", targets: ["Reactor"]),
     ],
     traits: [
         .trait(name: "BurnsCycles", description: "Slower on purpose, to try whether a comparison finds it: see Sources/Muxers/Yamux/Burn.swift."),

@@ -27,7 +27,7 @@ let package = Package(
             name: "Workloads",
             dependencies: [
                 measured("Bytes"), measured("Gauge"), measured("Kernel"), measured("Multiformats"), measured("Muxers"), measured("Negotiation"),
-                measured("SecureChannels"),
+                measured("P2P"), measured("Reactor"), measured("SecureChannels"),
             ],
             swiftSettings: settings),
         .executableTarget(

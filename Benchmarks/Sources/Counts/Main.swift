@@ -15,15 +15,17 @@ enum Counts {
     /// Batches until caches are filled and tables have grown to their size.
     static let warmUpBatches = 64
 
+    private static let all = WorkloadEntry.innerLoops + WorkloadEntry.endToEnd
+
     static func main() {
         var arguments = Array(CommandLine.arguments.dropFirst())
         let countsAllocations = arguments.first == "--allocations"
         if countsAllocations { arguments.removeFirst() }
         guard let name = arguments.first else {
-            for entry in WorkloadEntry.all { print(entry.name, entry.mustNotAllocate ? "no-allocations" : "any") }
+            for entry in all { print(entry.name, entry.mustNotAllocate ? "no-allocations" : "any", entry.counted.few, entry.counted.many) }
             return
         }
-        guard let entry = WorkloadEntry.all.first(where: { $0.name == name }) else { fatalError("there is no workload '\(name)'") }
+        guard let entry = all.first(where: { $0.name == name }) else { fatalError("there is no workload '\(name)'") }
         guard arguments.count == 2, let operations = Int(arguments[1]), operations > 0, operations % entry.operationsPerBatch == 0 else {
             fatalError("\(name) is done in batches of \(entry.operationsPerBatch): say how many operations, in whole batches")
         }

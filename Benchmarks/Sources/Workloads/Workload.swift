@@ -1,3 +1,5 @@
+import P2P
+
 /// A fixed piece of work that is done over and over: always the same operations on the same bytes, so that how many instructions it takes does not
 /// depend on the day.
 ///
@@ -19,20 +21,24 @@ public struct WorkloadEntry: Sendable {
     public let payloadBytes: Int
     /// Whether an allocation in steady state is an error, whatever was accepted before.
     public let mustNotAllocate: Bool
+    /// How many operations a count is the difference between: whole batches, and no more than simulation does in some seconds.
+    public let counted: (few: Int, many: Int)
     public let make: @Sendable () -> any Workload
 
     init(
-        _ name: String, operationsPerBatch: Int, payloadBytes: Int = 0, mustNotAllocate: Bool = false, _ make: @escaping @Sendable () -> any Workload
+        _ name: String, operationsPerBatch: Int, payloadBytes: Int = 0, mustNotAllocate: Bool = false, counted: (few: Int, many: Int) = (1000, 11_000),
+        _ make: @escaping @Sendable () -> any Workload
     ) {
         self.name = name
         self.operationsPerBatch = operationsPerBatch
         self.payloadBytes = payloadBytes
         self.mustNotAllocate = mustNotAllocate
+        self.counted = counted
         self.make = make
     }
 
-    /// All there are, in the order of tables.
-    public static let all: [WorkloadEntry] = {
+    /// Pieces of the work without a network, in the order of tables.
+    public static let innerLoops: [WorkloadEntry] = {
         var entries: [WorkloadEntry] = []
         for kind in MuxerKind.allCases {
             // One turn of a connection: as many small frames as are often there at once, as many large ones as one write takes.
@@ -53,7 +59,7 @@ public struct WorkloadEntry: Sendable {
                 let ways: [(String, ChannelWorkload.Opening)] = [("seal", .nothing), ("seal-open", .wholeRecords), ("seal-open-cut", .cutRecords)]
                 for (way, opens) in ways {
                     entries.append(
-                        WorkloadEntry("\(kind)-\(way)-\(label)", operationsPerBatch: records, payloadBytes: byteCount, mustNotAllocate: true) {
+                        WorkloadEntry("\(kind)-\(way)-\(label)", operationsPerBatch: records, payloadBytes: byteCount, mustNotAllocate: true, counted: (100, 600)) {
                             ChannelWorkload(kind, payloadBytes: byteCount, records: records, opens: opens)
                         })
                 }
@@ -68,6 +74,31 @@ public struct WorkloadEntry: Sendable {
             WorkloadEntry("payload-checksum-4KiB", operationsPerBatch: 10, payloadBytes: 4096) { ChecksumWorkload(messages: 10) },
             WorkloadEntry("recorder-record", operationsPerBatch: 100) { RecorderWorkload(operations: 100) },
             WorkloadEntry("histogram-record", operationsPerBatch: 100) { HistogramWorkload(operations: 100) },
+        ]
+    }()
+
+    /// Whole messages, from one application to the other over the loopback.
+    public static let endToEnd: [WorkloadEntry] = {
+        func entry(
+            _ name: String, _ muxer: MuxerKind, over security: SecurityKind? = nil, streams: Int, payloadBytes: Int, operationsPerBatch: Int,
+            counted: (few: Int, many: Int) = (1000, 11_000), _ traffic: EndToEndWorkload.Traffic
+        ) -> WorkloadEntry {
+            WorkloadEntry(name, operationsPerBatch: operationsPerBatch, payloadBytes: payloadBytes, counted: counted) {
+                EndToEndWorkload(muxer, over: security, streams: streams, payloadBytes: payloadBytes, traffic)
+            }
+        }
+        return [
+            entry("tcp-yamux-64B-100-streams", .yamux, streams: 100, payloadBytes: 64, operationsPerBatch: 1000, .messages(10)),
+            entry("tcp-yamux-64KiB", .yamux, streams: 1, payloadBytes: 65_536, operationsPerBatch: 1, .messages(1)),
+            entry("tcp-yamux-request-64B", .yamux, streams: 1, payloadBytes: 64, operationsPerBatch: 10, .requests(10)),
+            entry("tcp-yamux-request-64B-100-streams", .yamux, streams: 100, payloadBytes: 64, operationsPerBatch: 1000, .requests(10)),
+            entry("tcp-yamux-open-request-close", .yamux, streams: 10, payloadBytes: 64, operationsPerBatch: 10, .streams),
+            entry("tcp-mplex-64B-100-streams", .mplex, streams: 100, payloadBytes: 64, operationsPerBatch: 1000, .messages(10)),
+            entry(
+                "tcp-noise-yamux-64B-100-streams", .yamux, over: .noise, streams: 100, payloadBytes: 64, operationsPerBatch: 1000, .messages(10)),
+            entry(
+                "tcp-noise-yamux-64KiB", .yamux, over: .noise, streams: 1, payloadBytes: 65_536, operationsPerBatch: 1, counted: (100, 600),
+                .messages(1)),
         ]
     }()
 }
