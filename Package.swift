@@ -52,23 +52,24 @@ let package = Package(
         .systemLibrary(name: "CUring", pkgConfig: "liburing", providers: [.apt(["liburing-dev"])]),
         .systemLibrary(name: "CNghttp2", pkgConfig: "libnghttp2", providers: [.apt(["libnghttp2-dev"])]),
         .systemLibrary(name: "CJemalloc", pkgConfig: "jemalloc", providers: [.apt(["libjemalloc-dev"])]),
+        .systemLibrary(name: "CProbes", providers: [.apt(["systemtap-sdt-dev"])]),
         house("Bytes"),
         // Floor 1
-        house("Kernel", ["Bytes", "CKernel", "CUring", "CJemalloc"]),
+        house("Kernel", ["Bytes", "CKernel", "CUring", "CJemalloc", "CProbes"]),
         house("Ciphers", ["Bytes", "COpenSSL"]),
         house("Multiformats", ["Bytes"]),
         // Floor 2
-        house("Muxers", ["Bytes"]),
+        house("Muxers", ["Bytes", "CProbes"]),
         house("HTTP2", ["Bytes", "CNghttp2", "Muxers"]),
         house("Negotiation", ["Bytes", "Multiformats"]),
-        house("SecureChannels", ["Bytes", "Ciphers", "Multiformats"]),
-        house("Reactor", ["Bytes", "Kernel"]),
+        house("SecureChannels", ["Bytes", "Ciphers", "CProbes", "Multiformats"]),
+        house("Reactor", ["Bytes", "CProbes", "Kernel"]),
         house("Links", ["Bytes"]),
         // Floor 3
-        house("P2P", ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"]),
+        house("P2P", ["Bytes", "Ciphers", "CProbes", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"]),
         house("Gauge", ["Bytes", .product(name: "Histogram", package: "hdrhistogram-swift")]),
         // Floor 4
-        house("Load", ["Bytes", "HTTP2", "Kernel", "Links", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"]),
+        house("Load", ["Bytes", "CProbes", "HTTP2", "Kernel", "Links", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"]),
         house("Report", ["Gauge"]),
         // Floor 5
         .executableTarget(

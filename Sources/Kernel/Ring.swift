@@ -245,7 +245,10 @@ import Glibc
     }
 
     /// Whether ``next()`` would find something without entering.
-    public var hasCompletions: Bool { unsafe cu_completed(ring) > 0 }
+    public var hasCompletions: Bool { completionCount > 0 }
+
+    /// How many completions ``next()`` would find without entering.
+    public var completionCount: Int { unsafe Int(cu_completed(ring)) }
 
     /// Hands over what was prepared and waits until there is a completion: at most `timeoutNanoseconds`; 0 only looks, nil waits without end.
     /// One system call, or none when nothing was prepared and completions are there.

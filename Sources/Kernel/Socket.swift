@@ -1,5 +1,6 @@
 public import Bytes
 import CKernel
+import CProbes
 import CUring
 import Glibc
 
@@ -236,7 +237,12 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         let outcome = try attempt("recv") {
             unsafe block.withUnsafeMutableBytes(range) { unsafe recv(descriptor, $0.baseAddress, $0.count, 0) }
         }
-        if case .done(let count) = outcome { counts.bytesReceived &+= UInt64(count) }
+        guard case .done(let count) = outcome else {
+            cp_read(Int(descriptor), -1)
+            return outcome
+        }
+        counts.bytesReceived &+= UInt64(count)
+        cp_read(Int(descriptor), count)
         return outcome
     }
 
@@ -247,7 +253,10 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
             var message = unsafe msghdr()
             unsafe message.msg_iov = vectors.baseAddress
             unsafe message.msg_iovlen = min(vectors.count, Self.vectorsPerCallMax)
-            return try attempt("sendmsg") { unsafe sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL)) }
+            let outcome = try attempt("sendmsg") { unsafe sendmsg(descriptor, &message, Int32(MSG_NOSIGNAL)) }
+            let vectorCount = unsafe Int(message.msg_iovlen)
+            if case .done(let count) = outcome { cp_write(Int(descriptor), count, vectorCount) } else { cp_write(Int(descriptor), -1, vectorCount) }
+            return outcome
         }
         if case .done(let count) = outcome { counts.bytesSent &+= UInt64(count) }
         return outcome

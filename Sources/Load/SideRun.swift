@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 import Gauge
 import Kernel
 import Muxers
@@ -63,11 +64,11 @@ final class SideRun: Sendable {
 
     func begin() async -> Usage {
         await onEach { $0.beginWindow() }
-        return await usage()
+        return await usage { cp_measuring_begun($0 == .server ? 1 : 0) }
     }
 
     func end() async -> Usage {
-        let usage = await usage()
+        let usage = await usage { cp_measuring_ended($0 == .server ? 1 : 0) }
         await onEach { $0.endWindow() }
         return usage
     }
@@ -83,10 +84,14 @@ final class SideRun: Sendable {
             isSpent: !each.contains { !$0.isSpent }, usage: await usage())
     }
 
-    /// What this side has used so far.
-    func usage() async -> Usage {
+    /// What this side has used so far. `mark` is called on each shard's thread as its counters are read.
+    func usage(_ mark: @escaping @Sendable (Side) -> Void = { _ in }) async -> Usage {
         var usage = Usage()
-        for counts in await onEach({ $0.counts() }) { usage.add(counts) }
+        let each = await onEach { shard in
+            mark(shard.side)
+            return shard.counts()
+        }
+        for counts in each { usage.add(counts) }
         usage.takeProcess(sharesProcess: sharesProcess)
         return usage
     }

@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 
 /// Decides whose turn it is to send: deficit round robin over the streams that have something to send (Shreedhar and Varghese), with sparse
 /// streams first (the idea of FQ-CoDel's new-flow list, RFC 8290 section 4.1.1).
@@ -31,6 +32,8 @@ struct SendScheduler: ~Copyable {
 
     private var sparse = List()
     private var bulk = List()
+    /// What probes call the connection: the same number in all of them.
+    var connection: UInt = 0
     /// Streams that have data and no window to send it.
     private(set) var lackingWindow = 0
     /// Counts rounds, so that a stream's record tells whether it has had its quantum of this one.
@@ -119,12 +122,14 @@ struct SendScheduler: ~Copyable {
         guard !streams[index].flags.contains(.windowBlocked) else { return }
         streams[index].flags.insert(.windowBlocked)
         lackingWindow &+= 1
+        cp_window_stalled(connection, UInt(streams[index].wireID))
     }
 
     private mutating func hasWindow(_ index: Int, _ streams: inout StreamTable) {
         guard streams[index].flags.contains(.windowBlocked) else { return }
         streams[index].flags.remove(.windowBlocked)
         lackingWindow &-= 1
+        cp_window_opened(connection, UInt(streams[index].wireID))
     }
 
     /// The stream's last frame came back unsent: undoes the turn that sent it, and puts the stream in front again.

@@ -73,16 +73,19 @@ struct StreamRecord: BitwiseCopyable {
     /// When the last window update was sent: how fast half a window goes tells whether it is too small.
     var windowEpoch: Nanoseconds = 0
 
-    /// Queues a message; an empty one changes nothing. Returns the bytes then queued.
+    /// Queues a message; an empty one changes nothing. Returns the bytes then queued. `probe` is told of the message's bytes and of those.
     @inline(__always)
     mutating func enqueue(
-        _ payload: consuming QueuedSlice, on queues: inout SliceQueues, _ limits: borrowing MuxerLimits
+        _ payload: consuming QueuedSlice, on queues: inout SliceQueues, _ limits: borrowing MuxerLimits,
+        _ probe: (borrowing StreamRecord, _ count: Int, _ queued: Int) -> Void
     ) throws(MuxerError) -> Int {
         guard !flags.contains(.finishQueued) else { throw .sendSideClosed }
         let count = payload.count
         let queued = Int(queuedBytes) + count
         guard queued <= limits.sendQueueBytesMax else { throw .sendQueueFull(limitBytes: limits.sendQueueBytesMax) }
         guard count > 0 else { return queued }
+        // Here its arguments are in registers.
+        probe(self, count, queued)
         queues.push(payload, on: &queue)
         queuedBytes = UInt32(truncatingIfNeeded: queued)
         if queued > limits.sendLowWaterBytes { flags.insert(.writableWanted) }

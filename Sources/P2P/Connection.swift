@@ -1,4 +1,5 @@
 public import Bytes
+import CProbes
 public import Muxers
 public import Reactor
 import SecureChannels
@@ -357,6 +358,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
             while let frame = hot.value.gather.popUnbegun() { muxer.takeBack(frame) }
             hot.value.gather.trim()
         }
+        cp_flush(UInt(bitPattern: ObjectIdentifier(muxer)), offered, byteCount)
         budget.adapt(offered: offered, taken: byteCount)
         if tellsOfWrites && byteCount > 0 { handler?.connectionWrote(self) }
         muxer.settle(events: &hot.value.events)

@@ -1,4 +1,5 @@
 public import Bytes
+import CProbes
 public import Kernel
 
 /// The completion shape on top of epoll.
@@ -230,6 +231,7 @@ public final class EpollBackend: Backend {
         } catch {
             fatalError("the loop cannot wait: \(error)")
         }
+        cp_loop_woken(count)
         if count == 0, timeoutNanoseconds != 0 { lowerMarks() }
         for index in 0..<count { handle(epoll.value.event(index), client) }
         if pool.outstanding < pool.blocksMax {

@@ -1,4 +1,5 @@
 public import Bytes
+import CProbes
 public import Kernel
 import Glibc
 import Synchronization
@@ -193,11 +194,13 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         precondition(!isInTurn, "a turn inside a turn")
         isInTurn = true
         turnCountsSoFar.value.turns &+= 1
+        cp_loop_turn(UInt(turnCountsSoFar.value.turns))
         let events = waitForEvents(limit)
         turnCountsSoFar.value.events &+= UInt64(events)
         runInbox()
         runTimers()
         runTurnEnd()
+        cp_loop_turn_done(UInt(turnCountsSoFar.value.turns), events)
         isInTurn = false
     }
 

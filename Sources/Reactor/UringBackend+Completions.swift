@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 import Kernel
 
 extension UringBackend {
@@ -39,6 +40,7 @@ extension UringBackend {
         if !completion.hasMore { slots.value[index].flags.subtract([.armed, .canceling]) }
         if let count = completion.value, count > 0 {
             syscalls.value.bytesReceived &+= UInt64(count)
+            cp_read(Int(slots.value[index].socket.descriptor), count)
             // In a call of its own: when it returns, only a handler can still hold the block.
             if let id = deliver(token, completion, client) { provideAgain(id) }
         } else {
@@ -186,6 +188,7 @@ extension UringBackend {
         let owner = owners[index].take()
         defer { if isLive(token) { complete(token) } }
         syscalls.value.bytesSent &+= UInt64(completion.value ?? 0)
+        cp_write(Int(slots.value[index].socket.descriptor), completion.value ?? -1, 0)
         // The owner is let go last: its memory was the kernel's until here.
         withExtendedLifetime(owner) {
             guard isOpen(token) else { return }

@@ -1,4 +1,5 @@
 public import Bytes
+import CProbes
 public import Kernel
 
 /// The completion shape on io_uring.
@@ -277,6 +278,7 @@ public final class UringBackend: Backend {
         rearmStarved()
         let delivered = deliverHeld(client)
         enter(timeoutNanoseconds: delivered > 0 ? 0 : marks.value.bounded(timeoutNanoseconds))
+        cp_loop_woken(ring.value.completionCount)
         var events = delivered
         if events == 0, timeoutNanoseconds != 0, !ring.value.hasCompletions { lowerMarks() }
         while events < Self.eventsPerReapMax, let completion = ring.value.next() {

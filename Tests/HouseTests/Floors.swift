@@ -5,23 +5,23 @@ enum Floors {
         // Floor 0
         "Bytes": [],
         // Floor 1
-        "Kernel": ["Bytes", "CKernel", "CUring", "CJemalloc"],
+        "Kernel": ["Bytes", "CKernel", "CUring", "CJemalloc", "CProbes"],
         "Ciphers": ["Bytes", "COpenSSL"],
         "Multiformats": ["Bytes"],
         // Floor 2: machines that know no socket and no clock, and the loop that knows both
-        "Muxers": ["Bytes"],
+        "Muxers": ["Bytes", "CProbes"],
         // The multiplexer that a library brings, so that who imports P2P need not have the library.
         "HTTP2": ["Bytes", "CNghttp2", "Muxers"],
         "Negotiation": ["Bytes", "Multiformats"],
-        "SecureChannels": ["Bytes", "Ciphers", "Multiformats"],
-        "Reactor": ["Bytes", "Kernel"],
+        "SecureChannels": ["Bytes", "Ciphers", "CProbes", "Multiformats"],
+        "Reactor": ["Bytes", "CProbes", "Kernel"],
         // Emulated links, so that who imports P2P need not have them.
         "Links": ["Bytes"],
         // Floor 3
-        "P2P": ["Bytes", "Ciphers", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"],
+        "P2P": ["Bytes", "Ciphers", "CProbes", "Kernel", "Multiformats", "Muxers", "Negotiation", "Reactor", "SecureChannels"],
         "Gauge": ["Bytes"],
         // Floor 4
-        "Load": ["Bytes", "HTTP2", "Kernel", "Links", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"],
+        "Load": ["Bytes", "CProbes", "HTTP2", "Kernel", "Links", "Multiformats", "Muxers", "Reactor", "SecureChannels", "P2P", "Gauge"],
         "Report": ["Gauge"],
         // Floor 5
         "streamgauge": ["Bytes", "Gauge", "Kernel", "Links", "Load", "Multiformats", "P2P", "Reactor", "Report", "SecureChannels"],

@@ -24,7 +24,7 @@ import Testing
         let manifest = Manifest(try #require(House.file("Package.swift")).text)
         for (target, allowed) in Floors.own {
             let found = try #require(manifest.targets.first { $0.name == target }, "Package.swift has no target \(target)")
-            let dependencies = found.dependencies.intersection(Set(Floors.own.keys).union(["CKernel", "COpenSSL", "CUring", "CJemalloc", "CNghttp2"]))
+            let dependencies = found.dependencies.intersection(Set(Floors.own.keys).union(["CKernel", "COpenSSL", "CUring", "CJemalloc", "CNghttp2", "CProbes"]))
             #expect(dependencies.subtracting(allowed) == [], "\(target), Package.swift line \(found.line)")
         }
     }

@@ -15,6 +15,7 @@ public final class Mplex: Muxer {
     ///   - limits: what this end accepts and keeps.
     public init(role: MuxerRole, limits: MplexLimits = MplexLimits()) {
         state = Owned(MplexMachine(limits: limits))
+        state.value.scheduler.connection = UInt(bitPattern: ObjectIdentifier(self))
     }
 
     public func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle { try state.value.openStream() }

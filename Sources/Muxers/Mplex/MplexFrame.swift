@@ -28,6 +28,9 @@ struct MplexHeader: BitwiseCopyable {
     /// Whether the stream was opened by the end that sent this message: even flags are the initiator's.
     @inline(__always) var isInitiators: Bool { word & 1 == 0 }
 
+    /// What probes call the stream at the end that has received this; see ``MplexMachine/probed(_:)``. Odd flags are those of an end about a stream that the other opened.
+    @inline(__always) var probed: UInt { UInt(word >> 2 & ~1 | word & 1) }
+
     /// Appends a header to `gather` and returns its size in bytes.
     @inline(__always)
     static func append(

@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 
 /// The mplex session of one end: streams without windows, and no session frames at all.
 ///
@@ -67,12 +68,16 @@ struct MplexMachine: ~Copyable {
     mutating func insert(key: UInt32, flags: StreamRecord.Flags) -> Int {
         // There are no windows: ours never shuts, and theirs is judged by what is unconsumed.
         let record = StreamRecord(wireID: key, flags: flags, sendWindow: .max, receiveWindow: 0, windowTarget: 0)
+        cp_stream_opened(connection, Self.probed(record), flags.contains(.local) ? 1 : 0)
         return streams.insert(record, key: key)
     }
 
     mutating func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         guard let index = streams.resolve(stream) else { throw .unknownStream }
-        let queued = try streams[index].enqueue(payload, on: &queues, limits.common)
+        let connection = connection
+        let queued = try streams[index].enqueue(payload, on: &queues, limits.common) { stream, count, queued in
+            cp_frame_queued(connection, Self.probed(stream), count, queued)
+        }
         if queued > 0 { scheduler.activate(index, &streams) }
         return queued
     }
@@ -118,6 +123,15 @@ struct MplexMachine: ~Copyable {
 
     // MARK: Identifiers
 
+    /// What probes call this connection.
+    @inline(__always) var connection: UInt { scheduler.connection }
+
+    /// What probes call a stream: each end may use the same identifier for a stream of its own, so who opened it is the lowest bit, 1 at the end that did.
+    @inline(__always)
+    static func probed(_ stream: borrowing StreamRecord) -> UInt {
+        UInt(stream.wireID) << 1 | UInt(stream.flags.rawValue & StreamRecord.Flags.local.rawValue)
+    }
+
     @inline(__always)
     func wireID(_ index: Int) -> UInt64 {
         let key = streams[index].wireID
@@ -157,6 +171,7 @@ struct MplexMachine: ~Copyable {
         }
         queues.removeAll(&streams[index].queue)
         scheduler.remove(index, &streams)
+        cp_stream_closed(connection, Self.probed(streams[index]))
         streams.remove(index, key: key)
     }
 

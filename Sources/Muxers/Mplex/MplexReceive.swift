@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 
 extension MplexMachine {
     mutating func receive(_ bytes: RawSpan, at base: Int, events: inout EventList) throws(MuxerError) -> Int {
@@ -55,6 +56,7 @@ extension MplexMachine {
         if header.kind == MplexHeader.Kind.message {
             counters.received.dataHeaderBytes &+= UInt64(header.byteCount)
             counters.received.dataFrames &+= 1
+            cp_frame_decoded(connection, header.probed, CP_DATA, Int(truncatingIfNeeded: header.length))
             body = .payload
             bodyStream = try find(header)
             // Data behind the end ("Closing a stream": a protocol violation): the stream is broken, the connection is not.
@@ -62,6 +64,7 @@ extension MplexMachine {
             return
         }
         counters.received.openCloseBytes &+= UInt64(header.byteCount)
+        cp_frame_decoded(connection, header.probed, CP_OPEN_CLOSE, 0)
         body = .ignored
         switch header.kind {
         case MplexHeader.Kind.open:

@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 
 /// What a frame's tag tells when the frame is taken back: stream, kind, and the size of the header that went with it.
 private struct FrameTag {
@@ -51,6 +52,7 @@ extension MplexMachine {
         var stream = streams[turn.index]
         let handle = stream.handle(turn.index)
         let isLocal = stream.flags.contains(.local)
+        let probed = Self.probed(stream)
         var origin = turn.origin
         var (frames, headerBytes, payloadBytes): (UInt64, UInt64, UInt64) = (0, 0, 0)
         repeat {
@@ -62,6 +64,7 @@ extension MplexMachine {
             gather.endFrame(
                 tag: FrameTag(FrameTag.data, handle, headerByteCount: headerByteCount, origin: origin).bits, payload: payload)
             origin = turn.originOfTheRest
+            cp_frame_sent(connection, probed, CP_DATA, count)
 
             frames &+= 1
             headerBytes &+= UInt64(truncatingIfNeeded: headerByteCount)
@@ -83,22 +86,27 @@ extension MplexMachine {
         gather.endFrame(
             tag: FrameTag(FrameTag.close, streams.handle(index), headerByteCount: headerByteCount, origin: turn.origin).bits)
         counters.sent.openCloseBytes &+= UInt64(headerByteCount)
+        cp_frame_sent(connection, Self.probed(streams[index]), CP_OPEN_CLOSE, 0)
         unsettled.push(streams.handle(index))
     }
 
     private mutating func emit(_ frame: MplexControl, into gather: inout Gather) {
         let byteCount: Int
+        let probed: UInt
         switch frame {
         case .open(let stream):
             guard let index = streams.resolve(stream) else { return }
+            probed = Self.probed(streams[index])
             streams[index].flags.remove(.openPending)
             byteCount = appendOpening(wireID(index), to: &gather)
         case .reset(let streamID, let isLocal):
             if !isLocal { provokedResets -= 1 }
+            probed = UInt(streamID) << 1 | (isLocal ? 1 : 0)
             byteCount = MplexHeader.append(MplexHeader.Kind.reset, streamID: streamID, isLocal: isLocal, length: 0, to: &gather)
         }
         gather.endPinnedFrame()
         counters.sent.openCloseBytes &+= UInt64(byteCount)
+        cp_frame_sent(connection, probed, CP_OPEN_CLOSE, 0)
     }
 
     /// The opening with the identifier in decimal as the stream's name, as go-mplex names its streams.
@@ -126,13 +134,16 @@ extension MplexMachine {
     mutating func takeBack(_ frame: consuming Gather.Frame) {
         let tag = FrameTag(bits: frame.tag)
         let stream = streams.resolveTagged(tag.index, generation: tag.generation)
+        let probed = stream.map { Self.probed(streams[$0]) } ?? .max
         guard tag.kind == FrameTag.data else {
+            cp_frame_taken_back(connection, probed, CP_OPEN_CLOSE, 0)
             counters.sent.openCloseBytes &-= tag.headerByteCount
             guard let index = stream else { return }
             streams[index].flags.subtract([.finishSent, .finishUnsettled])
             return scheduler.takeBack(index, byteCount: 0, origin: tag.origin, &streams)
         }
         let byteCount = frame.payloadByteCount
+        cp_frame_taken_back(connection, probed, CP_DATA, byteCount)
         counters.sent.dataHeaderBytes &-= tag.headerByteCount
         counters.sent.payloadBytes &-= UInt64(byteCount)
         counters.sent.dataFrames &-= 1

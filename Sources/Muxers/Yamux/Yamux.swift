@@ -9,6 +9,7 @@ public final class Yamux: Muxer {
     /// The role decides who opens streams with odd identifiers: the initiator.
     public init(role: MuxerRole, limits: YamuxLimits = YamuxLimits()) {
         state = Owned(YamuxMachine(role: role, limits: limits))
+        state.value.scheduler.connection = UInt(bitPattern: ObjectIdentifier(self))
     }
 
     public func openStream(now: Nanoseconds) throws(MuxerError) -> StreamHandle { try state.value.openStream(now: now) }

@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 
 /// The yamux session of one end: streams, flow control, keepalive.
 ///
@@ -67,6 +68,9 @@ struct YamuxMachine: ~Copyable {
         marks = MarkerState(limits: limits.markers)
     }
 
+    /// What probes call this connection.
+    @inline(__always) var connection: UInt { scheduler.connection }
+
     /// The same number for both ends' identifiers of one opener: they are all odd or all even.
     @inline(__always) func key(_ streamID: UInt32) -> UInt32 { streamID >> 1 }
 
@@ -98,12 +102,16 @@ struct YamuxMachine: ~Copyable {
         let index = streams.insert(record, key: key(id))
         let handle = streams.handle(index)
         control.push(.announce(handle))
+        cp_stream_opened(connection, UInt(id), flags.contains(.local) ? 1 : 0)
         return handle
     }
 
     mutating func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         guard let index = streams.resolve(stream) else { throw .unknownStream }
-        let queued = try streams[index].enqueue(payload, on: &queues, limits.common)
+        let connection = connection
+        let queued = try streams[index].enqueue(payload, on: &queues, limits.common) { stream, count, queued in
+            cp_frame_queued(connection, UInt(stream.wireID), count, queued)
+        }
         if queued > 0 { wake(index) }
         return queued
     }
@@ -179,7 +187,9 @@ struct YamuxMachine: ~Copyable {
         windowGrowth -= Int(streams[index].windowTarget - YamuxLimits.windowBytesInitial)
         queues.removeAll(&streams[index].queue)
         scheduler.remove(index, &streams)
-        streams.remove(index, key: key(streams[index].wireID))
+        let id = streams[index].wireID
+        cp_stream_closed(connection, UInt(id))
+        streams.remove(index, key: key(id))
     }
 
     /// Closes the stream if both ends have finished and ours is surely on its way.

@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 
 extension YamuxMachine {
     mutating func receive(
@@ -71,8 +72,10 @@ extension YamuxMachine {
         if length > 0 {
             counters.received.dataHeaderBytes &+= 12
             counters.received.dataFrames &+= 1
+            cp_frame_decoded(connection, UInt(header.streamID), CP_DATA, Int(length))
         } else {
             counters.received.openCloseBytes &+= 12
+            cp_frame_decoded(connection, UInt(header.streamID), CP_OPEN_CLOSE, 0)
         }
         bodyRemaining = length
         bodyFinishes = false
@@ -103,8 +106,10 @@ extension YamuxMachine {
         if header.flags.isEmpty {
             counters.received.windowUpdateBytes &+= 12
             counters.received.windowUpdateFrames &+= 1
+            cp_frame_decoded(connection, UInt(header.streamID), CP_WINDOW_UPDATE, Int(header.length))
         } else {
             counters.received.openCloseBytes &+= 12
+            cp_frame_decoded(connection, UInt(header.streamID), CP_OPEN_CLOSE, 0)
         }
         guard let index = try find(header, now: now, events: &events) else { return }
         let (window, overflow) = streams[index].sendWindow.addingReportingOverflow(header.length)
@@ -190,6 +195,7 @@ extension YamuxMachine {
 
     private mutating func acceptPing(_ header: YamuxHeader, now: Nanoseconds, events: inout EventList) throws(MuxerError) {
         counters.received.pingBytes &+= 12
+        cp_frame_decoded(connection, UInt(header.streamID), CP_PING, 0)
         guard header.streamID == 0 else { throw fail(.sessionFrameExpected(streamID: UInt64(header.streamID))) }
         if header.flags.contains(.syn) {
             control.push(.pong(header.length))
@@ -202,6 +208,7 @@ extension YamuxMachine {
 
     private mutating func acceptGoAway(_ header: YamuxHeader, events: inout EventList) throws(MuxerError) {
         counters.received.openCloseBytes &+= 12
+        cp_frame_decoded(connection, UInt(header.streamID), CP_OPEN_CLOSE, 0)
         guard header.streamID == 0 else { throw fail(.sessionFrameExpected(streamID: UInt64(header.streamID))) }
         remoteGoAway = header.length
         events.push(.goAway(code: header.length))

@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 
 /// What a frame's tag tells when the frame is taken back: stream, kind, and the flags that went with it.
 private struct FrameTag {
@@ -79,6 +80,7 @@ extension YamuxMachine {
     ) {
         var stream = streams[turn.index]
         let handle = stream.handle(turn.index)
+        let connection = connection
         var origin = turn.origin
         var (frames, payloadBytes): (UInt64, UInt64) = (0, 0)
         repeat {
@@ -91,6 +93,7 @@ extension YamuxMachine {
             let tag = FrameTag(
                 FrameTag.data, handle, opens: flags.contains(.syn), acknowledges: flags.contains(.ack), origin: origin)
             gather.appendFrame(header: header.high, header.length, tag: tag.bits, payload: payload)
+            cp_frame_sent(connection, UInt(stream.wireID), CP_DATA, count)
             origin = turn.originOfTheRest
             #if BurnsCycles
             burn.perFrame()
@@ -118,6 +121,7 @@ extension YamuxMachine {
         append(YamuxHeader(YamuxHeader.Kind.ping, .syn, streamID: 0, length: marks.mark(at: now)), to: &gather)
         gather.endFrame(tag: FrameTag(FrameTag.marker, .none, opens: false, acknowledges: false, origin: 0).bits)
         counters.sent.pingBytes &+= 12
+        cp_frame_sent(connection, 0, CP_PING, 0)
     }
 
     /// The end of a stream is a frame of its own: on a data frame some receivers see the end before the data.
@@ -128,10 +132,12 @@ extension YamuxMachine {
             emitAnnouncement(index, into: &gather)
         }
         streams[index].flags.insert([.finishSent, .finishUnsettled])
-        append(YamuxHeader(YamuxHeader.Kind.data, .fin, streamID: streams[index].wireID, length: 0), to: &gather)
+        let id = streams[index].wireID
+        append(YamuxHeader(YamuxHeader.Kind.data, .fin, streamID: id, length: 0), to: &gather)
         gather.endFrame(
             tag: FrameTag(FrameTag.finish, streams.handle(index), opens: false, acknowledges: false, origin: turn.origin).bits)
         counters.sent.openCloseBytes &+= 12
+        cp_frame_sent(connection, UInt(id), CP_OPEN_CLOSE, 0)
         unsettled.push(streams.handle(index))
     }
 
@@ -151,15 +157,19 @@ extension YamuxMachine {
         case .reset(let streamID, let code):
             emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, .rst, streamID: streamID, length: code), into: &gather)
             counters.sent.openCloseBytes &+= 12
+            cp_frame_sent(connection, UInt(streamID), CP_OPEN_CLOSE, 0)
         case .pong(let value):
             emitPinned(YamuxHeader(YamuxHeader.Kind.ping, .ack, streamID: 0, length: value), into: &gather)
             counters.sent.pingBytes &+= 12
+            cp_frame_sent(connection, 0, CP_PING, 0)
         case .ping:
             emitPinned(YamuxHeader(YamuxHeader.Kind.ping, .syn, streamID: 0, length: roundTrip.sent(at: now)), into: &gather)
             counters.sent.pingBytes &+= 12
+            cp_frame_sent(connection, 0, CP_PING, 0)
         case .goAway(let code):
             emitPinned(YamuxHeader(YamuxHeader.Kind.goAway, [], streamID: 0, length: code), into: &gather)
             counters.sent.openCloseBytes &+= 12
+            cp_frame_sent(connection, 0, CP_OPEN_CLOSE, 0)
         }
     }
 
@@ -171,8 +181,10 @@ extension YamuxMachine {
 
     private mutating func emitAnnouncement(_ index: Int, into gather: inout Gather) {
         let flags = Self.takeFirstFlags(&streams[index])
-        emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, flags, streamID: streams[index].wireID, length: 0), into: &gather)
+        let id = streams[index].wireID
+        emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, flags, streamID: id, length: 0), into: &gather)
         counters.sent.openCloseBytes &+= 12
+        cp_frame_sent(connection, UInt(id), CP_OPEN_CLOSE, 0)
     }
 
     private mutating func emitUpdate(_ index: Int, into gather: inout Gather, now: Nanoseconds) {
@@ -183,12 +195,16 @@ extension YamuxMachine {
         guard grant > 0 else { return }
         streams[index].receiveWindow += grant
         let flags = Self.takeFirstFlags(&streams[index])
-        emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, flags, streamID: streams[index].wireID, length: grant), into: &gather)
+        let id = streams[index].wireID
+        emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, flags, streamID: id, length: grant), into: &gather)
+        cp_window_update_sent(connection, UInt(id), Int(grant))
         if flags.isEmpty {
             counters.sent.windowUpdateBytes &+= 12
             counters.sent.windowUpdateFrames &+= 1
+            cp_frame_sent(connection, UInt(id), CP_WINDOW_UPDATE, Int(grant))
         } else {
             counters.sent.openCloseBytes &+= 12
+            cp_frame_sent(connection, UInt(id), CP_OPEN_CLOSE, 0)
         }
     }
 
@@ -217,8 +233,10 @@ extension YamuxMachine {
         let tag = FrameTag(bits: frame.tag)
         let byteCount = frame.payloadByteCount
         let stream = streams.resolveTagged(tag.index, generation: tag.generation)
+        let streamID = stream.map { UInt(streams[$0].wireID) } ?? .max
         switch tag.kind {
         case FrameTag.data:
+            cp_frame_taken_back(connection, streamID, CP_DATA, byteCount)
             counters.sent.dataHeaderBytes &-= 12
             counters.sent.payloadBytes &-= UInt64(byteCount)
             counters.sent.dataFrames &-= 1
@@ -237,11 +255,13 @@ extension YamuxMachine {
             if tag.acknowledges { streams[index].flags.insert(.acknowledgePending) }
             scheduler.takeBack(index, byteCount: byteCount, origin: tag.origin, &streams)
         case FrameTag.finish:
+            cp_frame_taken_back(connection, streamID, CP_OPEN_CLOSE, 0)
             counters.sent.openCloseBytes &-= 12
             guard let index = stream else { return }
             streams[index].flags.subtract([.finishSent, .finishUnsettled])
             scheduler.takeBack(index, byteCount: 0, origin: tag.origin, &streams)
         default:
+            cp_frame_taken_back(connection, 0, CP_PING, 0)
             counters.sent.pingBytes &-= 12
             marks.takeBackMark()
         }

@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 import Ciphers
 
 /// The channel after the handshake: seals and opens transport messages, which noise-libp2p frames as
@@ -32,6 +33,9 @@ final class TransportState {
     init(sending: Secret, receiving: Secret) throws(SecureChannelError) {
         hot = Owned(Hot(sending: try CipherState(key: sending), receiving: try CipherState(key: receiving)))
     }
+
+    /// What probes call this channel.
+    private var probed: UInt { UInt(bitPattern: ObjectIdentifier(self)) }
 
     var isWithinRecord: Bool { !hot.value.cut.isEmpty }
 
@@ -67,6 +71,7 @@ final class TransportState {
             hot.value.sent.payloadBytes += UInt64(count)
             hot.value.sent.recordOverheadBytes += UInt64(Self.overheadByteCount)
             hot.value.sent.records += 1
+            cp_record_sealed(probed, count)
             position += Self.overheadByteCount + count
         }
         return position - offset
@@ -105,6 +110,7 @@ final class TransportState {
         hot.value.received.payloadBytes += UInt64(range.count)
         hot.value.received.recordOverheadBytes += UInt64(Self.overheadByteCount)
         hot.value.received.records += 1
+        cp_record_opened(probed, range.count)
         if !range.isEmpty { opened.append(Slice(block, range)) }
     }
 

@@ -1,4 +1,5 @@
 import Bytes
+import CProbes
 import Ciphers
 
 /// The channel after the handshake: seals and opens records, renews keys, says and hears farewell.
@@ -40,6 +41,9 @@ final class TLSRecords {
                 postHandshake: PostHandshake(takesTickets: isClient)))
     }
 
+    /// What probes call this channel.
+    private var probed: UInt { UInt(bitPattern: ObjectIdentifier(self)) }
+
     var isWithinRecord: Bool { !hot.value.cut.isEmpty }
     var hasHeardFarewell: Bool { hot.value.hasHeardFarewell }
 
@@ -77,6 +81,7 @@ final class TLSRecords {
             hot.value.sent.payloadBytes += UInt64(count)
             hot.value.sent.recordOverheadBytes += UInt64(TLSTrafficKey.overheadByteCount)
             hot.value.sent.records += 1
+            cp_record_sealed(probed, count)
             position += TLSTrafficKey.overheadByteCount + count
         }
         return position - offset
@@ -173,6 +178,7 @@ final class TLSRecords {
             hot.value.received.payloadBytes += UInt64(byteCount)
             hot.value.received.recordOverheadBytes += UInt64(wireByteCount - byteCount)
             hot.value.received.records += 1
+            cp_record_opened(probed, byteCount)
         } else {
             hot.value.received.handshakeBytes += UInt64(wireByteCount)
         }
