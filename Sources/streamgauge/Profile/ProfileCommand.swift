@@ -11,13 +11,28 @@ struct ProfileCommand: AsyncParsableCommand {
             Each instrument makes a run of its own, because tools disturb each other. What they saw is cut to the run's measured window: setting up, warming up
             and ending are left out. Client and server are told apart.
 
-              streamgauge profile -- run tcp+yamux -m 1000 -s 64
+              streamgauge profile -- run tcp+yamux -m 1000 -s 64              processor time by layer and function, as flame graphs
+              streamgauge profile --off-cpu -- run tcp+yamux -w request       where event loops wait
+              streamgauge profile --cpu --baseline before -- run tcp+yamux    what has changed since the profile in the folder 'before'
+
+            Without a flag it is --cpu.
 
             Results are in a folder, summary.md first. `streamgauge doctor` tells which instruments this machine has, and what would allow the others.
 
-            Exit codes: 0 ok, 2 a run is INVALID or an instrument failed, 64 usage.
-            """,
-        shouldDisplay: false)
+            Ctrl-C ends the run early; what it has measured is looked at. Exit codes: 0 ok, 2 a run is INVALID or an instrument failed, 64 usage.
+            """)
+
+    @Flag(help: "Where processor time goes: samples of the call stacks, by perf.")
+    var cpu = false
+
+    @Flag(help: "What event loops do when they do not run: blocked, and on what, or ready without a core; by the scheduler's tracepoints.")
+    var offCpu = false
+
+    @Option(help: "With --cpu: the folder of an earlier profile. Pictures and a table show what has changed since.")
+    var baseline: String?
+
+    @Option(help: "With --cpu: a file that says which layer a stack belongs to. (default: the standard rules, which every profile has in cpu/layers.rules)")
+    var rules: String?
 
     @Option(name: .customLong("out"), help: "The folder for results, made when it is missing. (default: profile-DATE-TIME)")
     var folder: String?
@@ -26,11 +41,31 @@ struct ProfileCommand: AsyncParsableCommand {
     var words: [String] = []
 
     /// The instruments that were asked for.
-    private var passes: [any ProfilePass] { [] }
+    private func passes() throws -> [any ProfilePass] {
+        var passes: [any ProfilePass] = []
+        if wantsCPU { passes.append(try CPUPass(rulesFile: rules, baseline: baseline)) }
+        if offCpu { passes.append(OffCPUPass()) }
+        return passes
+    }
 
-    func validate() throws { _ = try options() }
+    /// Whether an instrument other than `--cpu` was named.
+    private var namesOthers: Bool { offCpu }
+    private var wantsCPU: Bool { cpu || !namesOthers }
+
+    func validate() throws {
+        _ = try options()
+        for (name, value) in [("--baseline", baseline), ("--rules", rules)] where value != nil && !wantsCPU {
+            throw ValidationError("\(name) is for --cpu, which was not asked for")
+        }
+        do {
+            _ = try passes()
+        } catch {
+            throw ValidationError("\(error)")
+        }
+    }
 
     func run() async throws {
+        let passes = try passes()
         let session = ProfileSession(folder: try makeFolder(), runArguments: words)
         guard try await session.run(passes) else { throw Exit.failed }
     }

@@ -2,7 +2,6 @@ import Foundation
 import Gauge
 import Load
 import Report
-import Synchronization
 
 /// Makes the runs of a profile, one for each instrument, and writes the summary.
 struct ProfileSession {
@@ -18,14 +17,19 @@ struct ProfileSession {
             Exit.tell(error)
             return false
         }
-        let interruption = Mutex(false)
-        // The run hears it too, and ends early; what it has measured is still looked at.
-        Signals.onTermination { interruption.withLock { $0 = true } }
+        let interruption = ToolInterruption()
+        Signals.onTermination { interruption.interrupt() }
         var isGood = true
         var summary = "# Profile\n\n```\n\(Runner.commandLine)\n```\n"
-        for pass in passes where !interruption.withLock({ $0 }) {
+        for pass in passes {
+            guard !interruption.isInterrupted else {
+                StandardError.write("streamgauge: --\(pass.name) was not made: the profile was told to stop\n")
+                summary += "\n## \(pass.name)\n\nnot made: the profile was told to stop\n"
+                isGood = false
+                continue
+            }
             do {
-                let (section, isValid) = try await make(pass)
+                let (section, isValid) = try await make(pass, interruption)
                 isGood = isGood && isValid
                 summary += text(section, of: pass)
             } catch {
@@ -42,20 +46,23 @@ struct ProfileSession {
         return isGood && written
     }
 
-    private func make(_ pass: any ProfilePass) async throws -> (ProfileSection, isValid: Bool) {
+    private func make(_ pass: any ProfilePass, _ interruption: ToolInterruption) async throws -> (ProfileSection, isValid: Bool) {
         let place = "\(folder)/\(pass.name)"
         try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
         let (marks, record) = ("\(place)/marks.json", "\(place)/record.json")
         for old in [marks, record] where FileManager.default.fileExists(atPath: old) { try FileManager.default.removeItem(atPath: old) }
         if Terminal.width(of: .standardError) != nil { StandardError.write("\(pass.name): running\n") }
         let command = [Runner.program] + runArguments + ["--marks", marks, "--json", record]
-        let how = try await ToolProcess.run(pass.wrapped(command, in: place), environment: pass.environment(in: place), output: "\(place)/run.txt")
+        let how = try await ToolProcess.run(
+            pass.wrapped(command, in: place), environment: pass.environment(in: place), output: "\(place)/run.txt", interruption: interruption)
         let decoded = try read(marks, record, pass.name, how)
         if Terminal.width(of: .standardError) != nil { StandardError.write("\(pass.name): reading what was recorded\n") }
         var section = try await pass.evaluate(ProfiledRun(folder: place, marks: decoded.marks, record: decoded.record))
         if !decoded.record.valid {
             let reasons = decoded.record.figures.invalidReasons.joined(separator: "; ")
             section = ProfileSection(title: section.title, text: "INVALID: \(reasons)\n\n" + section.text, files: section.files)
+        } else if decoded.record.figures.partial {
+            section = ProfileSection(title: section.title, text: "Partial: the run was ended early.\n\n" + section.text, files: section.files)
         }
         return (section, decoded.record.valid)
     }
