@@ -21,6 +21,7 @@ struct StreamGauge: AsyncParsableCommand {
               streamgauge diff old.json new.json             two stored records likewise
               streamgauge interference tcp+yamux tcp+mplex   a small request beside bulk, stopped readers, churn
               streamgauge report r.json --html out.html      pictures of stored records
+              streamgauge profile -- run tcp+yamux -m 1000 -s 64   where its processor time goes: layers, functions, flame graphs
               streamgauge serve --listen /ip4/127.0.0.1/tcp/4001
               streamgauge ping /ip4/127.0.0.1/tcp/4002       libp2p's ping to any node; identify and perf likewise
 
