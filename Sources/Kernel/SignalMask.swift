@@ -1,4 +1,6 @@
+// Which of these the compiler takes for the definer of `sigset_t` is the order in which it read them.
 import CKernel
+import CUring
 import Glibc
 
 /// Which signals a thread does not hear, which what it starts inherits.

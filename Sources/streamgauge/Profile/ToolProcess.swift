@@ -31,10 +31,10 @@ final class ToolInterruption: Sendable {
 
 /// Programs that `streamgauge profile` starts.
 enum ToolProcess {
-    /// Where a program is, by `PATH`; nil when it is not installed.
+    /// Where a program is, by `PATH` and in the place for administrators' tools, which is often not in it; nil when it is not installed.
     static func find(_ name: String) -> String? {
         let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-        let folders = path.split(separator: ":").map(String.init) + ["/usr/bin", "/usr/sbin"]
+        let folders = path.split(separator: ":").map(String.init) + ["/usr/sbin"]
         return folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
     }
 
