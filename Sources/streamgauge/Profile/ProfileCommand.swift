@@ -34,6 +34,9 @@ struct ProfileCommand: AsyncParsableCommand {
     @Option(help: "With --cpu: a file that says which layer a stack belongs to. (default: the standard rules, which every profile has in cpu/layers.rules)")
     var rules: String?
 
+    @Flag(help: "Every system call by name, with its time and bytes, by perf or strace; checked against StreamGauge's own counts.")
+    var syscalls = false
+
     @Option(name: .customLong("out"), help: "The folder for results, made when it is missing. (default: profile-DATE-TIME)")
     var folder: String?
 
@@ -45,6 +48,7 @@ struct ProfileCommand: AsyncParsableCommand {
         var passes: [any ProfilePass] = []
         if wantsCPU { passes.append(try CPUPass(rulesFile: rules, baseline: baseline)) }
         if offCpu { passes.append(OffCPUPass()) }
+        if syscalls { passes.append(SyscallPass()) }
         return passes
     }
 
