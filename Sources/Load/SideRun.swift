@@ -13,6 +13,7 @@ final class SideRun: Sendable {
     let shards: [LoopBound<Shard>]
     /// Client and server are one process: what belongs to whom cannot be told apart.
     let sharesProcess: Bool
+    private let heapDumps: HeapDumps?
 
     /// - Parameter operations: how many operations all shards together may start; nil for no limit.
     init(
@@ -36,6 +37,8 @@ final class SideRun: Sendable {
             shards.append(try made.get())
         }
         self.shards = shards
+        // Before the first connection, so that what streams hold is seen.
+        heapDumps = HeapDumps(side: side, sharesProcess: sharesProcess)
     }
 
     /// Runs `body` on every shard's loop, one after the other.
@@ -64,11 +67,14 @@ final class SideRun: Sendable {
 
     func begin() async -> Usage {
         await onEach { $0.beginWindow() }
-        return await usage { cp_measuring_begun($0 == .server ? 1 : 0) }
+        let usage = await usage { cp_measuring_begun($0 == .server ? 1 : 0) }
+        heapDumps?.dump(.begin)
+        return usage
     }
 
     func end() async -> Usage {
         let usage = await usage { cp_measuring_ended($0 == .server ? 1 : 0) }
+        heapDumps?.dump(.end)
         await onEach { $0.endWindow() }
         return usage
     }
@@ -116,6 +122,7 @@ final class SideRun: Sendable {
             outcome.connectSteps.merge(steps)
             if live > 0 { outcome.problems.append("\(live) connections were still open at the end") }
         }
+        outcome.problems += heapDumps?.problems ?? []
         outcome.stages = await stageNotes()
         return (outcome, scenario.flows.contains { $0.verb.isEphemeral } ? PooledReceipts.merged(receipts) : receipts)
     }

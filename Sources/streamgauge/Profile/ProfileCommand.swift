@@ -37,6 +37,9 @@ struct ProfileCommand: AsyncParsableCommand {
     @Flag(help: "Every system call by name, with its time and bytes, by perf or strace; checked against StreamGauge's own counts.")
     var syscalls = false
 
+    @Flag(help: "What streams hold in memory and what messages allocate, by call site, by the allocator's own profiler.")
+    var heap = false
+
     @Option(name: .customLong("out"), help: "The folder for results, made when it is missing. (default: profile-DATE-TIME)")
     var folder: String?
 
@@ -49,6 +52,7 @@ struct ProfileCommand: AsyncParsableCommand {
         if wantsCPU { passes.append(try CPUPass(rulesFile: rules, baseline: baseline)) }
         if offCpu { passes.append(OffCPUPass()) }
         if syscalls { passes.append(SyscallPass()) }
+        if heap, let options = try? options(), let scenario = try? options.makeScenario() { passes.append(HeapPass(scenario)) }
         return passes
     }
 
