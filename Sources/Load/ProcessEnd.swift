@@ -9,7 +9,7 @@ public final class ProcessEnd: Sendable {
     public enum Kind: Equatable, CustomStringConvertible {
         case exit(Int32)
         case signal(Int32)
-        /// It was killed, and nothing was heard of it within ``forcedSecondsMax``.
+        /// It was killed, and nothing was heard of it within `forcedSecondsMax`.
         case unheard
 
         public var description: String {
