@@ -52,13 +52,15 @@ struct SyscallPass: ProfilePass {
         if let server = run.marks.serverID {
             sides.append(("Server", server, figures.syscalls.server))
         } else {
-            text += "\nBoth sides are one process, or the server was running already: what is told of the client is what was seen.\n"
+            text += "\nBoth sides are one process, or the server was running already: what is told of the client is what was seen, and is not compared with StreamGauge's own counts.\n"
         }
         for (side, processID, counted) in sides {
             let seen = tally.byName { process($0) == processID }
             guard !seen.isEmpty else { throw ProfileError.runFailed(pass: name, detail: "the tool saw no call of the \(side.lowercased()) (process \(processID)) in the window") }
             let table = SyscallTable(seen: seen, counted: run.marks.serverID == nil ? nil : counted.value, messages: figures.messages)
-            text += "\n### \(side)\n\n\(table.markdown)\n\(Self.verdict(table, counted))\n"
+            text += "\n### \(side)\n\n\(table.markdown)\n"
+            // One process has both sides' calls, and the record tells them by side.
+            if run.marks.serverID != nil { text += "\(Self.verdict(table, counted))\n" }
         }
         text += "\nA wait (`epoll_pwait2`, `futex`) takes as long as there is nothing to do.\n"
         try OutputFile.prepare(run.path("syscalls.md")).write(Array(text.utf8))
