@@ -186,7 +186,7 @@ public import Glibc
     @usableFromInline static var pinned: UInt64 { .max }
 
     /// Appends `payload` behind the header and ends the frame. With a `tag` that is all ones the frame is pinned.
-    @inlinable public mutating func endFrame(tag: UInt64, payload: consuming QueuedSlice) {
+    @inlinable @inline(__always) public mutating func endFrame(tag: UInt64, payload: consuming QueuedSlice) {
         let raw = payload.take()
         let count = Int(raw.length)
         if count < copyThreshold {

@@ -37,6 +37,9 @@ public struct HeapUsage: Equatable, Sendable {
         return Allocator.act("arena.\(Allocator.allArenas).purge")
     }
 
+    /// Whether this jemalloc can write heap profiles (`MALLOC_CONF=prof:true`); nil where the allocator is another.
+    public static var isProfilingCompiledIn: Bool? { Allocator.readFlag("config.prof") }
+
     private static func sum(_ left: Measured<UInt64>, _ right: Measured<UInt64>) -> Measured<UInt64> {
         switch (left, right) {
         case (.value(let left), .value(let right)): .value(left &+ right)
@@ -67,6 +70,12 @@ enum Allocator {
         let code = unsafe mallctl(name, &value, &length, nil, 0)
         guard code == 0 else { return .unavailable(reason: "mallctl \(name): \(Errno(code, "mallctl").text)") }
         return .value(value)
+    }
+
+    static func readFlag(_ name: String) -> Bool? {
+        var value = false
+        var length = MemoryLayout<Bool>.size
+        return unsafe mallctl(name, &value, &length, nil, 0) == 0 ? value : nil
     }
 
     static func act(_ name: String) -> Bool {

@@ -23,7 +23,10 @@ struct DoctorCommand: ParsableCommand {
         let heap = HeapUsage.now()
         add("allocator counts", Self.kernelText(heap.allocationCount.described))
         for reading in Self.counters() { add("counter \(reading.name)", reading.text) }
-        add("perf_event_paranoid", Self.text(environment.sysctls["kernel.perf_event_paranoid"] ?? .unavailable("not read")))
+        for finding in InstrumentFinding.all(InstrumentTrials.readings()) {
+            add(finding.name, finding.finding)
+            if let remedy = finding.remedy { add("", "to allow it: \(remedy)") }
+        }
         for line in table.lines(width: Terminal.reportWidth) { print(line) }
     }
 

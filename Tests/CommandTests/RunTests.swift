@@ -165,7 +165,7 @@ import TestSupport
     @Test func doctorTellsWhatCanBeMeasured() async throws {
         let outcome = try await Command.run("doctor")
         #expect(outcome.code == 0 && outcome.errors == "", "\(outcome)")
-        for word in ["kernel", "cores allowed", "I/O epoll", "I/O uring", "descriptors", "allocator counts", "perf_event_paranoid", "ulimit -n"] {
+        for word in ["kernel", "cores allowed", "I/O epoll", "I/O uring", "descriptors", "allocator counts", "profile --cpu", "profile --off-cpu", "profile --probes", "profile --heap", "profile --syscalls", "callgrind", "ulimit -n"] {
             #expect(outcome.output.contains(word), "no '\(word)' in \(outcome.output)")
         }
     }

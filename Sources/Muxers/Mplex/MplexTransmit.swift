@@ -52,7 +52,7 @@ extension MplexMachine {
         var stream = streams[turn.index]
         let handle = stream.handle(turn.index)
         let isLocal = stream.flags.contains(.local)
-        let probed = Self.probed(stream)
+        let connection = connection
         var origin = turn.origin
         var (frames, headerBytes, payloadBytes): (UInt64, UInt64, UInt64) = (0, 0, 0)
         repeat {
@@ -64,7 +64,7 @@ extension MplexMachine {
             gather.endFrame(
                 tag: FrameTag(FrameTag.data, handle, headerByteCount: headerByteCount, origin: origin).bits, payload: payload)
             origin = turn.originOfTheRest
-            cp_frame_sent(connection, probed, CP_DATA, count)
+            cp_frame_sent(connection, Self.probed(stream), CP_DATA, count)
 
             frames &+= 1
             headerBytes &+= UInt64(truncatingIfNeeded: headerByteCount)

@@ -43,6 +43,9 @@ struct ProfileCommand: AsyncParsableCommand {
     @Option(name: .customLong("out"), help: "The folder for results, made when it is missing. (default: profile-DATE-TIME)")
     var folder: String?
 
+    @Flag(name: .customLong("probes"), help: "What the engine's probes count: frames a write, time from send to write, stalls of windows.")
+    var probes = false
+
     @Argument(parsing: .postTerminator, help: "The run: 'run' and its arguments, after --.")
     var words: [String] = []
 
@@ -51,13 +54,14 @@ struct ProfileCommand: AsyncParsableCommand {
         var passes: [any ProfilePass] = []
         if wantsCPU { passes.append(try CPUPass(rulesFile: rules, baseline: baseline)) }
         if offCpu { passes.append(OffCPUPass()) }
+        if probes { passes.append(ProbesPass()) }
+        if heap { passes.append(HeapPass(try options().makeScenario())) }
         if syscalls { passes.append(SyscallPass()) }
-        if heap, let options = try? options(), let scenario = try? options.makeScenario() { passes.append(HeapPass(scenario)) }
         return passes
     }
 
     /// Whether an instrument other than `--cpu` was named.
-    private var namesOthers: Bool { offCpu }
+    private var namesOthers: Bool { offCpu || probes || heap || syscalls }
     private var wantsCPU: Bool { cpu || !namesOthers }
 
     func validate() throws {
