@@ -47,6 +47,23 @@ import Testing
         #expect(states.waits == 2 && states.preemptions == 0)
     }
 
+    /// A core that was idle: the tracepoint is silent, perf's record is not. The text is perf's.
+    @Test mutating func recordsOfSwitchesTellToo() throws {
+        leave(110, "S")
+        wake(130)
+        var reader = PerfScriptReader()
+        let text = """
+            client-0     7/8     [001]     0.000000137: PERF_RECORD_SWITCH_CPU_WIDE IN           prev pid/tid:     0/0
+            client-0     7/8     [001]     0.000000150: PERF_RECORD_SWITCH_CPU_WIDE OUT          next pid/tid:     0/0
+
+            """
+        reader.read(text.utf8) { trace.take($0) }
+        reader.finish { trace.take($0) }
+        let states = try only()
+        #expect((states.running_ns, states.ready_ns, states.blocked_ns) == (10 + 63, 7, 20))
+        #expect(reader.unreadableLines == 0 && trace.unreadableEvents == 0)
+    }
+
     @Test mutating func preemptedIsReady() throws {
         leave(120, "R+")
         arrive(150)

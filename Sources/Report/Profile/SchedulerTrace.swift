@@ -23,7 +23,10 @@ public struct ThreadStates: Sendable, Equatable {
     public fileprivate(set) var preemptions: UInt64 = 0
 }
 
-/// Follows threads through the scheduler's tracepoints, `sched:sched_switch` and `sched:sched_waking`, in order of time.
+/// Follows threads through the scheduler's tracepoints, `sched:sched_switch` and `sched:sched_waking`, and perf's own records of switches, in order of time.
+///
+/// Some kernels do not pass the tracepoint when a core comes from its idle loop, so that a thread would be taken to be ready while it runs; perf's records tell of
+/// each switch, without stacks.
 ///
 /// Call order: ``take(_:)`` for each event, ``finish()`` once. Every nanosecond of the window is in one state of a thread, so shares add up to the window.
 public struct SchedulerTrace {
@@ -65,10 +68,13 @@ public struct SchedulerTrace {
         case "sched:sched_switch":
             guard let change = SwitchFields(sample.fields) else { return unreadableEvents += 1 }
             leave(change, sample)
-            arrive(change, sample.time_ns)
+            arrive(change.nextID, change.next, sample.time_ns)
         case "sched:sched_waking":
             guard let fields = WakingFields(sample.fields) else { return unreadableEvents += 1 }
             wake(fields, sample.time_ns)
+        // How perf writes the records of `--switch-events`; a thread's leaving has its stack in the tracepoint's event.
+        case let event where event.hasPrefix("PERF_RECORD_SWITCH_CPU_WIDE IN"): arrive(sample.threadID, sample.thread, sample.time_ns)
+        case let event where event.hasPrefix("PERF_RECORD_SWITCH_CPU_WIDE OUT"): break
         default: unreadableEvents += 1
         }
     }
@@ -85,11 +91,11 @@ public struct SchedulerTrace {
         threads[change.previousID]?.state = change.isPreempted ? .ready : .out(stack: sample.stack, wokenAt: nil)
     }
 
-    private mutating func arrive(_ change: SwitchFields, _ time: UInt64) {
-        guard change.nextID > 0, isWanted(change.next) else { return }
-        meet(change.nextID, change.next, .ready)
-        account(change.nextID, until: time)
-        threads[change.nextID]?.state = .running
+    private mutating func arrive(_ number: Int32, _ name: String, _ time: UInt64) {
+        guard number > 0, isWanted(name) else { return }
+        meet(number, name, .ready)
+        account(number, until: time)
+        threads[number]?.state = .running
     }
 
     private mutating func wake(_ fields: WakingFields, _ time: UInt64) {

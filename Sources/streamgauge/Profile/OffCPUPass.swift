@@ -37,11 +37,11 @@ struct OffCPUPass: ProfilePass {
 
     func wrapped(_ command: [String], in folder: String) -> [String] {
         // The kernel passes on what concerns the loops and nothing else, so a busy machine loses no events.
-        let switched = ["prev_comm", "next_comm"].flatMap { field in ["client-*", "server-*"].map { "\(field) ~ \"\($0)\"" } }.joined(separator: " || ")
+        let switched = "prev_comm ~ \"client-*\" || prev_comm ~ \"server-*\""
         let woken = "comm ~ \"client-*\" || comm ~ \"server-*\""
         return [
-            "perf", "record", "-q", "-a", "-o", "\(folder)/perf.data", "-k", "CLOCK_MONOTONIC", "-m", "4M", "--call-graph", "fp", "-e", "sched:sched_switch", "--filter",
-            switched, "-e", "sched:sched_waking", "--filter", woken, "--",
+            "perf", "record", "-q", "-a", "-o", "\(folder)/perf.data", "-k", "CLOCK_MONOTONIC", "-m", "4M", "--call-graph", "fp", "--switch-events", "-e", "sched:sched_switch",
+            "--filter", switched, "-e", "sched:sched_waking", "--filter", woken, "--",
         ] + command
     }
 
@@ -49,7 +49,7 @@ struct OffCPUPass: ProfilePass {
         let raw = run.path(".perf-script")
         let complaints = run.path(".perf-errors")
         defer { for file in [raw, complaints] { try? FileManager.default.removeItem(atPath: file) } }
-        try await PerfTool.script(run.path("perf.data"), fields: "comm,pid,tid,cpu,time,event,trace,ip,sym,dso", into: raw, complaints: complaints)
+        try await PerfTool.script(run.path("perf.data"), fields: "comm,pid,tid,cpu,time,event,trace,ip,sym,dso", showsSwitches: true, into: raw, complaints: complaints)
         let sides = ProfileSide.of(run.marks)
         var trace = SchedulerTrace(window: run.marks.window, processes: Set(sides.map(\.processID)), isWanted: Self.isLoop)
         let unreadable = try PerfTool.forEachSample(in: raw) { trace.take($0) } + trace.unreadableEvents

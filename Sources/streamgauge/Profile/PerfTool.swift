@@ -53,9 +53,9 @@ enum PerfTool {
     }
 
     /// Writes what `perf script` makes of `data` into the file `text`, and what it complains of into the file `complaints`.
-    static func script(_ data: String, fields: String, into text: String, complaints: String) async throws {
+    static func script(_ data: String, fields: String, showsSwitches: Bool = false, into text: String, complaints: String) async throws {
         // Mangled names of C++ are turned by perf itself; it knows no Swift. Inlined functions would be asked of addr2line one by one.
-        let command = ["perf", "script", "-i", data, "--header", "--ns", "--no-inline", "-F", fields]
+        let command = ["perf", "script", "-i", data, "--header", "--ns", "--no-inline", "-F", fields] + (showsSwitches ? ["--show-switch-events"] : [])
         let end = try await ToolProcess.run(command, output: text, errors: complaints)
         guard end == .exit(0) else { throw ProfileError.toolFailed(command: command.joined(separator: " "), how: "\(end): \(lastLine(of: complaints))") }
     }
@@ -65,7 +65,7 @@ enum PerfTool {
         return text.split(separator: "\n").last.map(String.init) ?? "it said nothing"
     }
 
-    /// Calls `body` with each sample of a file that ``script(_:fields:into:complaints:)`` has written, holding one at a time.
+    /// Calls `body` with each sample of a file that ``script(_:fields:showsSwitches:into:complaints:)`` has written, holding one at a time.
     ///
     /// - Returns: how many lines were neither a sample's head nor a frame.
     @discardableResult
