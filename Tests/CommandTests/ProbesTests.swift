@@ -4,10 +4,9 @@ import Report
 import Testing
 @testable import streamgauge
 
-/// The probes of a running program, counted by bpftrace and by the program itself.
-@Suite(.serialized, .enabled(if: ProbesTests.areAllowed, "bpftrace or root is missing, or this kernel has no uprobes: `streamgauge doctor` says which"), .timeLimit(.minutes(5)))
-struct ProbesTests {
-    static let areAllowed: Bool = {
+/// Whether this machine lets probes be watched.
+private enum Watching {
+    static let isAllowed: Bool = {
         do {
             try ProbesPass().check()
             return true
@@ -15,7 +14,12 @@ struct ProbesTests {
             return false
         }
     }()
+}
 
+/// The probes of a running program, counted by bpftrace and by the program itself.
+@Suite(
+    .serialized, .enabled(if: Watching.isAllowed, "bpftrace or root is missing, or this kernel has no uprobes: streamgauge doctor tells which"), .timeLimit(.minutes(5)))
+struct ProbesTests {
     /// Whether the record's own counters are the probes' is in the table, row by row.
     @Test(arguments: ["tcp+yamux", "tcp+mplex", "tcp+noise+yamux"])
     func probesCountWhatTheRecordCounts(stack: String) async throws {
