@@ -8,7 +8,7 @@ import Testing
 private enum Watching {
     static let isAllowed: Bool = {
         do {
-            try ProbesPass().check()
+            try ProbesPass(binary: Executable.path).check()
             return true
         } catch {
             return false

@@ -9,6 +9,8 @@ import Report
 /// second. And it needs no cutting by time: the load tells by two probes when a thread's own counters are read, and what is counted between the two is what the record counts.
 struct ProbesPass: ProfilePass {
     let name = "probes"
+    /// Whose probes are watched.
+    var binary = Runner.program
     private static let (program, answers) = ("probes.bt", "probes.json")
 
     func check() throws {
@@ -17,7 +19,7 @@ struct ProbesPass: ProfilePass {
         // Tried, as kernels and containers forbid it in many ways.
         let trial = Process()
         trial.executableURL = URL(fileURLWithPath: tracer)
-        trial.arguments = ["-e", "BEGIN { exit(); } usdt:\(Runner.program):streamgauge:flush { @ = 1; }"]
+        trial.arguments = ["-e", "BEGIN { exit(); } usdt:\(binary):streamgauge:flush { @ = 1; }"]
         let errors = Pipe()
         trial.standardError = errors
         trial.standardOutput = FileHandle.nullDevice
@@ -32,7 +34,7 @@ struct ProbesPass: ProfilePass {
 
     private func unavailable(_ reason: String, _ remedy: String) -> ProfileError { .unavailable(pass: name, reason: reason, remedy: remedy) }
 
-    func wrapped(_ command: [String], in folder: String) -> [String] { ["/bin/sh", "-c", Self.wrapper, "sh", folder, Self.source(Runner.program)] + command }
+    func wrapped(_ command: [String], in folder: String) -> [String] { ["/bin/sh", "-c", Self.wrapper, "sh", folder, Self.source(binary)] + command }
 
     /// Starts the run when bpftrace watches, and ends bpftrace behind it.
     private static let wrapper = """
@@ -110,7 +112,12 @@ extension ProbesPass {
             @stalled_ns_by_stream[pid, @in[tid], arg0, arg1] = sum(nsecs - @stalled[pid, arg0, arg1]);
             delete(@stalled[pid, arg0, arg1]);
         }
-        // One message in 16 is followed; `left` are the bytes that must be framed before it is.
+
+        """.replacing("BINARY", with: binary) + queueToWrite.replacing("BINARY", with: binary)
+    }
+
+    /// The part that follows frames from the application's send to their write. One message in 16 is followed; `left` are the bytes that must be framed before it is.
+    private static let queueToWrite = """
         usdt:BINARY:streamgauge:frame_queued /@in[tid]/ {
             @n_frame_queued[pid, @in[tid]] = count();
             @sum_frame_queued[pid, @in[tid]] = sum(arg2);
@@ -174,6 +181,5 @@ extension ProbesPass {
         }
         END { clear(@in); clear(@stalled); clear(@messages); clear(@since); clear(@left); clear(@count); clear(@framed); clear(@unwritten); }
 
-        """.replacing("BINARY", with: binary)
-    }
+        """
 }
