@@ -13,8 +13,7 @@ enum InstrumentTrials {
         if let perf = readings.programs["perf"] {
             readings.perfVersion = attempt([perf, "--version"]).output
             readings.perfClock = record(perf, "cpu-clock")
-            // perf takes the clock in place of cycles without a word, and nothing in place of these.
-            readings.perfCycles = record(perf, "instructions")
+            readings.perfCycles = cycles
             readings.schedulerEvents = record(perf, "sched:sched_switch")
         }
         if let bpftrace = readings.programs["bpftrace"] {
@@ -23,6 +22,18 @@ enum InstrumentTrials {
         }
         if let strace = readings.programs["strace"] { readings.strace = attempt([strace, "-qq", "-c", "-o", "/dev/null", "true"]).trial }
         return readings
+    }
+
+    /// Asked of the kernel: where there are no counters perf takes the clock in place of cycles without a word.
+    private static var cycles: InstrumentReadings.Trial {
+        let events = PerfEvents()
+        events.start()
+        events.stop()
+        guard let reading = events.read().first(where: { $0.name == "cycles" }) else { return .fails("the kernel was not asked") }
+        switch reading.value {
+        case .value: return .works
+        case .unavailable(let reason): return .fails(reason)
+        }
     }
 
     /// Whether perf can record an event, into a file that goes away.
