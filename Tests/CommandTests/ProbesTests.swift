@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Report
 import Testing
+import TestSupport
 @testable import streamgauge
 
 /// Whether this machine lets probes be watched.
