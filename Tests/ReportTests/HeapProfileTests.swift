@@ -81,6 +81,6 @@ import Testing
         #expect(sites.total == 48)
         #expect(sites.top(2) == [.init(name: "open;it", callers: "main", amount: 42), .init(name: "prof", callers: "-", amount: 5)])
         #expect(sites.top(9).last == .init(name: "leaf", callers: "a < b < c", amount: 1))
-        #expect(sites.folded == "d;c;b;a;leaf 1\nmain;open,it;array;swift_allocObject 12\nmain;open,it;swift_allocObject 30\nprof 5\n")
+        #expect(sites.folded.text == "d;c;b;a;leaf 1\nmain;open,it;array;swift_allocObject 12\nmain;open,it;swift_allocObject 30\nprof 5\n")
     }
 }

@@ -40,14 +40,13 @@ public struct HeapSites: Sendable {
 
     public var total: Double { stacks.values.reduce(0, +) }
 
-    /// A line a stack, its functions from the root separated by semicolons, then its amount as a whole number. In order, so that the same is always the same text.
-    public var folded: String {
-        var lines: [String: UInt64] = [:]
-        for (stack, amount) in stacks {
-            let text = stack.map { frame in frame.name.map { $0 == ";" || $0 == "\n" ? "," : String($0) }.joined() }.joined(separator: ";")
-            lines[text, default: 0] += UInt64(max(0, amount.rounded()))
+    /// The same as whole numbers, for pictures and files; names without what separates frames there.
+    public var folded: FoldedStacks {
+        var folded = FoldedStacks()
+        for (stack, amount) in stacks where amount.rounded() > 0 {
+            folded.add(stack.map { frame in frame.name.map { $0 == ";" || $0 == "\n" ? "," : String($0) }.joined() }, UInt64(amount.rounded()))
         }
-        return lines.filter { $0.value > 0 }.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)\n" }.joined()
+        return folded
     }
 
     /// The sites that take most, those first.

@@ -50,16 +50,22 @@ struct HeapPass: ProfilePass {
             for (stack, entry) in profile.begin.entries where entry.held.bytes > 0 { held.add(symbols.frames(stack, profile.begin), entry.held.bytes) }
             for (stack, amount) in profile.end.allocations(since: profile.begin) { allocated.add(symbols.frames(stack, profile.end), amount.objects) }
             text += "\n### \(title)\n\n" + heldText(held, profile.begin) + "\n" + allocatedText(allocated, counted, figures.messages)
-            try OutputFile.prepare(run.path("\(file)-held.folded")).write(Array(held.folded.utf8))
-            try OutputFile.prepare(run.path("\(file)-allocated.folded")).write(Array(allocated.folded.utf8))
+            files += try write(held.folded, "\(file)-held", "what the \(file) held when the window began", "bytes", run)
+            files += try write(allocated.folded, "\(file)-allocated", "what the \(file) allocated in the window", "allocations", run)
             files += [
-                ("\(file)-held.folded", "what the \(file) held when the window began, in bytes by call stack, in the folded format of flame graphs"),
-                ("\(file)-allocated.folded", "what the \(file) allocated in the window, in allocations by call stack"),
                 ("\(file).begin.heap", "the allocator's own profile when the window began, for jeprof"), ("\(file).end.heap", "the same when it ended"),
             ]
         }
         try OutputFile.prepare(run.path("heap.md")).write(Array(text.utf8))
         return ProfileSection(title: "Heap", text: text, files: files + [("heap.md", "these tables")])
+    }
+
+    /// As a flame graph and as the folded stacks that it is drawn from.
+    private func write(_ stacks: FoldedStacks, _ file: String, _ what: String, _ unit: String, _ run: ProfiledRun) throws -> [(name: String, what: String)] {
+        let graph = FlameGraph(stacks, title: what.prefix(1).uppercased() + what.dropFirst(), subtitle: run.commandLine, unit: unit)
+        try OutputFile.prepare(run.path("\(file).svg")).write(Array(graph.svg.utf8))
+        try OutputFile.prepare(run.path("\(file).folded")).write(Array(stacks.text.utf8))
+        return [("\(file).svg", "flame graph of \(what), in \(unit) by call stack"), ("\(file).folded", "the same in the folded format")]
     }
 
     private func read(_ file: String, _ run: ProfiledRun) throws -> HeapProfile {

@@ -14,6 +14,7 @@ struct ProfileCommand: AsyncParsableCommand {
               streamgauge profile -- run tcp+yamux -m 1000 -s 64              processor time by layer and function, as flame graphs
               streamgauge profile --off-cpu -- run tcp+yamux -w request       where event loops wait
               streamgauge profile --cpu --baseline before -- run tcp+yamux    what has changed since the profile in the folder 'before'
+              streamgauge profile --probes --heap --syscalls -- run tcp+noise+yamux   frames and writes, allocations, system calls
 
             Without a flag it is --cpu.
 
@@ -34,6 +35,9 @@ struct ProfileCommand: AsyncParsableCommand {
     @Option(help: "With --cpu: a file that says which layer a stack belongs to. (default: the standard rules, which every profile has in cpu/layers.rules)")
     var rules: String?
 
+    @Flag(help: "What the engine's probes count: frames a write, time from send to write, stalls of windows.")
+    var probes = false
+
     @Flag(help: "Every system call by name, with its time and bytes, by perf or strace; checked against StreamGauge's own counts.")
     var syscalls = false
 
@@ -42,9 +46,6 @@ struct ProfileCommand: AsyncParsableCommand {
 
     @Option(name: .customLong("out"), help: "The folder for results, made when it is missing. (default: profile-DATE-TIME)")
     var folder: String?
-
-    @Flag(name: .customLong("probes"), help: "What the engine's probes count: frames a write, time from send to write, stalls of windows.")
-    var probes = false
 
     @Argument(parsing: .postTerminator, help: "The run: 'run' and its arguments, after --.")
     var words: [String] = []
@@ -99,6 +100,7 @@ struct ProfileCommand: AsyncParsableCommand {
         if let (name, _) = refused.first(where: \.1) {
             throw ValidationError("\(name) does not go with profile: it makes one run an instrument, with a server of its own, and keeps the record itself")
         }
+        try Runner.check(try options.makeScenario())
         return options
     }
 
