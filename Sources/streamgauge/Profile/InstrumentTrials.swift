@@ -6,6 +6,8 @@ import Report
 /// Tries the instruments of `streamgauge profile`: what a kernel or a container forbids is found out by doing it.
 enum InstrumentTrials {
     static func readings() -> InstrumentReadings {
+        // First, as perf mounts tracefs where it may: what is read below is what profile will find.
+        let schedulerEvents = ToolProcess.find("perf").map { record($0, "sched:sched_switch") }
         var readings = InstrumentReadings(root: "")
         readings.isRoot = geteuid() == 0
         for name in ["perf", "bpftrace", "strace", "gdb", "valgrind", "jeprof", "swift"] { readings.programs[name] = ToolProcess.find(name) }
@@ -14,7 +16,7 @@ enum InstrumentTrials {
             readings.perfVersion = attempt([perf, "--version"]).output
             readings.perfClock = record(perf, "cpu-clock")
             readings.perfCycles = cycles
-            readings.schedulerEvents = record(perf, "sched:sched_switch")
+            if let schedulerEvents { readings.schedulerEvents = schedulerEvents }
         }
         if let bpftrace = readings.programs["bpftrace"] {
             readings.bpftraceVersion = attempt([bpftrace, "--version"]).output
@@ -37,7 +39,7 @@ enum InstrumentTrials {
     }
 
     /// Whether perf can record an event, into a file that goes away.
-    private static func record(_ perf: String, _ event: String) -> InstrumentReadings.Trial {
+    static func record(_ perf: String, _ event: String) -> InstrumentReadings.Trial {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("streamgauge-doctor-\(UUID().uuidString)")
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

@@ -8,16 +8,14 @@ import Report
 struct OffCPUPass: ProfilePass {
     let name = "off-cpu"
 
-    private static let tracing = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"]
-
     func check() throws {
         try PerfTool.check(name)
         let files = FileManager.default
-        guard let folder = Self.tracing.first(where: { files.fileExists(atPath: "\($0)/events") }) else {
-            let mounted = geteuid() == 0 || files.isReadableFile(atPath: Self.tracing[0])
+        guard let folder = PerfTool.tracing else {
+            let isHidden = geteuid() != 0 && !files.isReadableFile(atPath: "/sys/kernel/tracing")
             throw ProfileError.unavailable(
-                pass: name, reason: mounted ? "the kernel's tracepoints are not to be seen: tracefs is not mounted" : "the kernel's tracepoints are not readable by this user",
-                remedy: mounted ? "as root: mount -t tracefs tracefs \(Self.tracing[0])" : "run it as root")
+                pass: name, reason: isHidden ? "the kernel's tracepoints are not readable by this user" : "the kernel's tracepoints are not to be seen: tracefs is not mounted",
+                remedy: isHidden ? "run it as root" : "as root: mount -t tracefs tracefs /sys/kernel/tracing")
         }
         for event in ["sched_switch", "sched_waking"] where !files.isReadableFile(atPath: "\(folder)/events/sched/\(event)/id") {
             let exists = files.fileExists(atPath: "\(folder)/events/sched")

@@ -22,6 +22,15 @@ enum PerfTool {
         guard ToolProcess.find("perf") != nil else { throw ProfileError.unavailable(pass: pass, reason: "perf is not installed", remedy: packageRemedy) }
     }
 
+    /// The folder of the kernel's tracepoints, nil where it is not to be seen.
+    static var tracing: String? {
+        let visible = { ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"].first { FileManager.default.fileExists(atPath: "\($0)/events") } }
+        if let folder = visible() { return folder }
+        // Perf mounts it where it may, once it is asked for an event.
+        guard geteuid() == 0, let perf = ToolProcess.find("perf"), case .works = InstrumentTrials.record(perf, "sched:sched_switch") else { return nil }
+        return visible()
+    }
+
     /// Hardware cycles where the machine has them, the kernel's clock where not; throws where neither may be used.
     static func sampling(_ pass: String) throws -> Sampling {
         let readings = PerfEvents().read()

@@ -12,10 +12,10 @@ struct SyscallPass: ProfilePass {
 
     private enum Tool: String { case perf, strace }
 
-    private static let tracepoints = ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"].map { $0 + "/events/raw_syscalls/sys_enter/id" }
     /// Nil where neither can be used.
     private static var tool: Tool? {
-        if ToolProcess.find("perf") != nil, tracepoints.contains(where: { (try? Data(contentsOf: URL(fileURLWithPath: $0)))?.isEmpty == false }) { return .perf }
+        if ToolProcess.find("perf") != nil, let folder = PerfTool.tracing,
+            (try? Data(contentsOf: URL(fileURLWithPath: "\(folder)/events/raw_syscalls/sys_enter/id")))?.isEmpty == false { return .perf }
         return ToolProcess.find("strace") == nil ? nil : .strace
     }
     private static let tracepointRemedy = "as root: mount -t tracefs tracefs /sys/kernel/tracing"
