@@ -55,12 +55,15 @@ struct InstrumentFindingTests {
             #expect(finding(name) { _ in }?.remedy?.hasPrefix("apt-get install ") == true, "\(name)")
         }
         #expect(finding("tracefs") { _ in }?.remedy == "mount -t tracefs tracefs /sys/kernel/tracing")
-        #expect(finding("profile --heap") { $0.heapProfiling = true }?.remedy == "apt-get install libjemalloc-dev")
+        #expect(finding("profile --heap") { $0.heapProfiling = true }?.remedy == "apt-get install binutils")
+        #expect(finding("profile --syscalls") { _ in }?.remedy == "apt-get install strace")
     }
 
     @Test func whatWorksHasNone() {
         #expect(finding("profile --cpu") { ($0.perfClock, $0.perfVersion) = (.works, "perf version 6.1") } == InstrumentFinding("profile --cpu", "works (perf version 6.1)"))
         #expect(finding("profile --probes") { ($0.probes, $0.bpftraceVersion) = (.works, "bpftrace v1") } == InstrumentFinding("profile --probes", "works (bpftrace v1)"))
+        #expect(finding("profile --syscalls") { $0.schedulerEvents = .works } == InstrumentFinding("profile --syscalls", "works (tracepoints)"))
+        #expect(finding("profile --syscalls") { $0.strace = .works }?.finding.contains("works (strace") == true)
         #expect(finding("perf_event_paranoid") { ($0.perfEventParanoid, $0.isRoot) = (2, true) }?.remedy == nil)
         #expect(finding("kernel symbols") { $0.kptrRestrict = 0 }?.remedy == nil)
     }

@@ -144,20 +144,21 @@ public struct InstrumentFinding: Equatable, Sendable {
     }
 
     private static func heap(_ readings: InstrumentReadings) -> [InstrumentFinding] {
-        let jeprof = readings.programs["jeprof"] != nil
+        let names = readings.programs["nm"] != nil
         switch readings.heapProfiling {
         case nil: return [.init("profile --heap", "not available: the allocator is not jemalloc")]
         case false?: return [.init("profile --heap", "not available: this jemalloc was built without profiling", install("libjemalloc2") + ", or jemalloc configured with --enable-prof")]
-        case true?: return [jeprof ? .init("profile --heap", "works (jemalloc, jeprof)") : .init("profile --heap", "not available: jeprof is not installed", install("libjemalloc-dev"))]
+        case true?: return [names ? .init("profile --heap", "works (jemalloc)") : .init("profile --heap", "not available: nm is not installed", install("binutils"))]
         }
     }
 
     private static func syscalls(_ readings: InstrumentReadings) -> [InstrumentFinding] {
         var findings: [InstrumentFinding] = []
-        switch readings.strace {
-        case .works: findings.append(.init("profile --syscalls", "works (own counters, checked by strace)"))
-        case .missing: findings.append(.init("profile --syscalls", "own counters only: strace is not installed", install("strace")))
-        case .fails(let reason): findings.append(.init("profile --syscalls", "own counters only: \(reason)", "sysctl kernel.yama.ptrace_scope=1"))
+        switch (readings.schedulerEvents, readings.strace) {
+        case (.works, _): findings.append(.init("profile --syscalls", "works (tracepoints)"))
+        case (_, .works): findings.append(.init("profile --syscalls", "works (strace, which costs a run much; with tracepoints it would cost little)"))
+        case (_, .missing): findings.append(.init("profile --syscalls", "not available: no tracepoints, and strace is not installed", install("strace")))
+        case (_, .fails(let reason)): findings.append(.init("profile --syscalls", "not available: no tracepoints, and \(reason)", "sysctl kernel.yama.ptrace_scope=1"))
         }
         if let scope = readings.ptraceScope {
             let texts = ["any own process", "children only; root any", "root only", "nobody"]

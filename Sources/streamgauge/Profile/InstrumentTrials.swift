@@ -10,7 +10,7 @@ enum InstrumentTrials {
         let schedulerEvents = ToolProcess.find("perf").map { record($0, "sched:sched_switch") }
         var readings = InstrumentReadings(root: "")
         readings.isRoot = geteuid() == 0
-        for name in ["perf", "bpftrace", "strace", "gdb", "valgrind", "jeprof", "swift"] { readings.programs[name] = ToolProcess.find(name) }
+        for name in ["perf", "bpftrace", "strace", "gdb", "valgrind", "nm", "swift"] { readings.programs[name] = ToolProcess.find(name) }
         readings.heapProfiling = HeapUsage.isProfilingCompiledIn
         if let perf = readings.programs["perf"] {
             readings.perfVersion = attempt([perf, "--version"]).output
