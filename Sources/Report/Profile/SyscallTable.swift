@@ -1,4 +1,4 @@
-public import Gauge
+import Gauge
 
 /// What one side's system calls cost in the window, beside what StreamGauge has counted itself.
 public struct SyscallTable: Sendable {
