@@ -37,7 +37,7 @@ public final class ProcessEnd: Sendable {
     }
 
     /// Nil when it has not ended within `seconds`.
-    func wait(_ seconds: Double) -> Kind? {
+    public func wait(_ seconds: Double) -> Kind? {
         guard hasCome.wait(timeout: .now() + seconds) == .success else { return nil }
         // For whoever asks next.
         hasCome.signal()
@@ -58,7 +58,7 @@ public final class ProcessEnd: Sendable {
     }
 
     /// Kills what has not ended, and tells how it ended.
-    func force(_ processID: Int32) -> Kind {
+    public func force(_ processID: Int32) -> Kind {
         send(SIGKILL, to: processID)
         return wait(Self.forcedSecondsMax) ?? .unheard
     }

@@ -33,13 +33,7 @@ public enum Reference: String, CaseIterable, Sendable {
         }
     }
 
-    /// Where a program is, by `PATH`.
-    private static func find(_ name: String) -> String? {
-        let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":") + ["/usr/bin", "/usr/sbin"]
-        return folders.lazy.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
-    }
-
-    public var isInstalled: Bool { programs.allSatisfy { Self.find($0) != nil } }
+    public var isInstalled: Bool { programs.allSatisfy { Programs.find($0) != nil } }
 
     /// What its first line of `--version` says.
     public func version() async throws -> String {
@@ -48,7 +42,7 @@ public enum Reference: String, CaseIterable, Sendable {
     }
 
     private func path(_ program: String) throws(DriverError) -> String {
-        guard let path = Self.find(program) else {
+        guard let path = Programs.find(program) else {
             throw .notStarted(command: program, reason: "it is not installed: scripts/install \(package)")
         }
         return path

@@ -22,7 +22,7 @@ struct HeapPass: ProfilePass {
                 pass: name, reason: "the allocator (jemalloc) was built without its profiler (mallctl config.prof)",
                 remedy: "use a jemalloc that was configured with --enable-prof, such as Debian's: scripts/install libjemalloc-dev")
         }
-        guard ToolProcess.find("nm") != nil else {
+        guard Programs.find("nm") != nil else {
             throw ProfileError.unavailable(pass: name, reason: "nm, which tells the names of functions, is not installed", remedy: "scripts/install binutils (Debian)")
         }
     }

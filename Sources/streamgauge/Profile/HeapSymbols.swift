@@ -44,7 +44,7 @@ struct HeapSymbols {
 
     private mutating func demangle(_ names: [String], _ command: [String], _ folder: String) async throws {
         guard !names.isEmpty else { return }
-        guard ToolProcess.find(command[0]) != nil else {
+        guard Programs.find(command[0]) != nil else {
             note = "Some names are as the compiler mangles them: there is no `\(command[0])` in PATH to turn them."
             return
         }

@@ -1,16 +1,17 @@
 import Foundation
 import Glibc
 import Kernel
+import Load
 import Report
 
 /// Tries the instruments of `streamgauge profile`: what a kernel or a container forbids is found out by doing it.
 enum InstrumentTrials {
     static func readings() -> InstrumentReadings {
         // First, as perf mounts tracefs where it may: what is read below is what profile will find.
-        let schedulerEvents = ToolProcess.find("perf").map { record($0, "sched:sched_switch") }
+        let schedulerEvents = Programs.find("perf").map { record($0, "sched:sched_switch") }
         var readings = InstrumentReadings(root: "")
         readings.isRoot = geteuid() == 0
-        for name in ["perf", "bpftrace", "strace", "gdb", "valgrind", "nm", "swift"] { readings.programs[name] = ToolProcess.find(name) }
+        for name in ["perf", "bpftrace", "strace", "gdb", "valgrind", "nm", "swift"] { readings.programs[name] = Programs.find(name) }
         readings.heapProfiling = HeapUsage.isProfilingCompiledIn
         if let perf = readings.programs["perf"] {
             readings.perfVersion = attempt([perf, "--version"]).output
@@ -52,7 +53,7 @@ enum InstrumentTrials {
     }
 
     /// Runs a program to its end. What it prints is short.
-    private static func attempt(_ command: [String]) -> (trial: InstrumentReadings.Trial, output: String) {
+    static func attempt(_ command: [String]) -> (trial: InstrumentReadings.Trial, output: String) {
         let process = Process()
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = command
@@ -60,12 +61,14 @@ enum InstrumentTrials {
         let said = Pipe()
         process.standardOutput = said
         process.standardError = said
+        let end = ProcessEnd(of: process)
         do { try process.run() } catch { return (.fails(error.localizedDescription), "") }
         let text = String(decoding: said.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
+        // Its output has ended, and so has it, or is about to.
+        let how = end.wait(5) ?? end.force(process.processIdentifier)
         let lines = text.split(separator: "\n").map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
-        guard process.terminationStatus == 0 else {
-            let reason = lines.first { $0.lowercased().contains("error") && $0.count > 8 && !$0.contains("RLIMIT_MEMLOCK") } ?? lines.first ?? "status \(process.terminationStatus)"
+        guard how == .exit(0) else {
+            let reason = lines.first { $0.lowercased().contains("error") && $0.count > 8 && !$0.contains("RLIMIT_MEMLOCK") } ?? lines.first ?? "\(how)"
             return (.fails(reason), text)
         }
         return (.works, lines.first ?? "")

@@ -19,7 +19,7 @@ enum PerfTool {
     }
 
     static func check(_ pass: String) throws {
-        guard ToolProcess.find("perf") != nil else { throw ProfileError.unavailable(pass: pass, reason: "perf is not installed", remedy: packageRemedy) }
+        guard Programs.find("perf") != nil else { throw ProfileError.unavailable(pass: pass, reason: "perf is not installed", remedy: packageRemedy) }
     }
 
     /// The folder of the kernel's tracepoints, nil where it is not to be seen.
@@ -27,7 +27,7 @@ enum PerfTool {
         let visible = { ["/sys/kernel/tracing", "/sys/kernel/debug/tracing"].first { FileManager.default.fileExists(atPath: "\($0)/events") } }
         if let folder = visible() { return folder }
         // Perf mounts it where it may, once it is asked for an event.
-        guard geteuid() == 0, let perf = ToolProcess.find("perf"), case .works = InstrumentTrials.record(perf, "sched:sched_switch") else { return nil }
+        guard geteuid() == 0, let perf = Programs.find("perf"), case .works = InstrumentTrials.record(perf, "sched:sched_switch") else { return nil }
         return visible()
     }
 
@@ -106,7 +106,7 @@ struct SwiftNames {
             (names, note) = ([:], nil)
             return
         }
-        guard ToolProcess.find("swift") != nil else {
+        guard Programs.find("swift") != nil else {
             (names, note) = ([:], "Names of Swift functions are as the compiler mangles them: there is no `swift` in PATH to turn them (`swift demangle`).")
             return
         }

@@ -1,6 +1,7 @@
 import Foundation
 import Gauge
 import Glibc
+import Load
 import Report
 
 /// `--probes`: what the engine's USDT probes count in the window.
@@ -15,19 +16,9 @@ struct ProbesPass: ProfilePass {
 
     func check() throws {
         guard geteuid() == 0 else { throw unavailable("bpftrace needs root", "run it with sudo") }
-        guard let tracer = ToolProcess.find("bpftrace") else { throw unavailable("bpftrace is not installed", "apt-get install bpftrace") }
+        guard let tracer = Programs.find("bpftrace") else { throw unavailable("bpftrace is not installed", "apt-get install bpftrace") }
         // Tried, as kernels and containers forbid it in many ways.
-        let trial = Process()
-        trial.executableURL = URL(fileURLWithPath: tracer)
-        trial.arguments = ["-e", "BEGIN { exit(); } usdt:\(binary):streamgauge:flush { @ = 1; }"]
-        let errors = Pipe()
-        trial.standardError = errors
-        trial.standardOutput = FileHandle.nullDevice
-        try trial.run()
-        let said = String(decoding: errors.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        trial.waitUntilExit()
-        guard trial.terminationStatus == 0 else {
-            let reason = said.split(separator: "\n").last.map(String.init) ?? "status \(trial.terminationStatus)"
+        if case .fails(let reason) = InstrumentTrials.attempt([tracer, "-e", "BEGIN { exit(); } usdt:\(binary):streamgauge:flush { @ = 1; }"]).trial {
             throw unavailable("bpftrace cannot watch a probe: \(reason)", "a kernel with CONFIG_UPROBE_EVENTS and CONFIG_BPF_EVENTS; in a container: --privileged")
         }
     }

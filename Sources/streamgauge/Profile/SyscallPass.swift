@@ -14,15 +14,15 @@ struct SyscallPass: ProfilePass {
 
     /// Nil where neither can be used.
     private static var tool: Tool? {
-        if ToolProcess.find("perf") != nil, let folder = PerfTool.tracing,
+        if Programs.find("perf") != nil, let folder = PerfTool.tracing,
             (try? Data(contentsOf: URL(fileURLWithPath: "\(folder)/events/raw_syscalls/sys_enter/id")))?.isEmpty == false { return .perf }
-        return ToolProcess.find("strace") == nil ? nil : .strace
+        return Programs.find("strace") == nil ? nil : .strace
     }
     private static let tracepointRemedy = "as root: mount -t tracefs tracefs /sys/kernel/tracing"
 
     func check() throws {
         guard Self.tool == nil else { return }
-        let hasPerf = ToolProcess.find("perf") != nil
+        let hasPerf = Programs.find("perf") != nil
         throw ProfileError.unavailable(
             pass: name, reason: hasPerf ? "the kernel's tracepoints cannot be read, and strace is not installed" : "neither perf nor strace is installed",
             remedy: hasPerf ? "\(Self.tracepointRemedy); or scripts/install strace" : "scripts/install linux-perf strace (Debian)")

@@ -31,13 +31,6 @@ final class ToolInterruption: Sendable {
 
 /// Programs that `streamgauge profile` starts.
 enum ToolProcess {
-    /// Where a program is, by `PATH` and in the place for administrators' tools, which is often not in it; nil when it is not installed.
-    static func find(_ name: String) -> String? {
-        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
-        let folders = path.split(separator: ":").map(String.init) + ["/usr/sbin"]
-        return folders.map { "\($0)/\(name)" }.first { FileManager.default.isExecutableFile(atPath: $0) }
-    }
-
     /// Runs a program to its end, however long it takes.
     ///
     /// - Parameters:
@@ -51,7 +44,7 @@ enum ToolProcess {
     static func run(
         _ command: [String], environment: [String: String] = [:], input: String? = nil, output: String? = nil, errors: String? = nil, interruption: ToolInterruption? = nil
     ) async throws -> ProcessEnd.Kind {
-        guard let program = command.first.flatMap({ $0.contains("/") ? $0 : find($0) }) else {
+        guard let program = command.first.flatMap({ $0.contains("/") ? $0 : Programs.find($0) }) else {
             throw ProfileError.toolFailed(command: command.first ?? "", how: "nothing: it is not installed")
         }
         let process = Process()
