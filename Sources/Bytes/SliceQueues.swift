@@ -11,6 +11,8 @@
         @usableFromInline var tail = none
         @inlinable public init() {}
         @inlinable public var isEmpty: Bool { head == none }
+        /// Whether there is more than one slice.
+        @inlinable public var hasSeveral: Bool { head != tail }
         @usableFromInline static var none: UInt32 { .max }
         @usableFromInline var none: UInt32 { .max }
     }

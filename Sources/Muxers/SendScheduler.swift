@@ -102,6 +102,13 @@ struct SendScheduler: ~Copyable {
         stream.schedule == .sparse ? isSparse(stream) : stream.deficit > 0
     }
 
+    /// How many bytes of what it has queued the stream whose turn it is may send before ``keepsTurn(_:)`` is to be asked again. Of a sparse stream what is left of the quantum
+    /// and what is queued fall together, so nothing changes by its sending.
+    @inline(__always)
+    func byteCountLeft(_ stream: borrowing StreamRecord) -> Int {
+        stream.schedule == .sparse ? isSparse(stream) ? .max : 1 : max(Int(stream.deficit), 1)
+    }
+
     /// The stream whose turn it is has sent; when its quantum is used up the turn passes on.
     @inline(__always)
     mutating func endTurn(_ index: Int, _ streams: inout StreamTable) {

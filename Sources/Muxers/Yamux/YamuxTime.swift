@@ -125,6 +125,14 @@ struct MarkerState: ~Copyable {
         return unmarked >= Int64(spacing) || unmarked > 0 && !allowsData
     }
 
+    /// How many bytes of data may be framed before ``isDue`` and ``allowsData`` are to be asked again; at least 1.
+    @inline(__always) var byteCountToMark: Int {
+        guard let limits else { return .max }
+        let spacing = isEngaged && isSlow ? min(limits.spacingBytes, limits.spacingBytesBeforeSlow) : limits.spacingBytes
+        let left = spacing &- Int(unmarked)
+        return max(isEngaged ? min(left, Int(Int64(bitPattern: unconfirmedMax) &- unconfirmed)) : left, 1)
+    }
+
     /// Notes data that was framed.
     mutating func sent(_ byteCount: Int) {
         sentBytes &+= UInt64(byteCount)

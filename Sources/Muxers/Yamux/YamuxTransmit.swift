@@ -43,14 +43,13 @@ extension YamuxMachine {
             let turn = scheduler.next(&streams)
         {
             if turn.origin & SendScheduler.Turn.sparse != 0, scheduler.hasBulk { marks.sparseBesideBulk() }
-            let stream = streams[turn.index]
-            if !stream.queue.isEmpty {
-                guard stream.sendWindow > 0 else {
+            if !streams[turn.index].queue.isEmpty {
+                guard streams[turn.index].sendWindow > 0 else {
                     scheduler.blocked(turn.index, &streams)
                     continue
                 }
                 emitData(turn, into: &gather, byteLimit: byteLimit, now: now, events: &events)
-            } else if stream.hasSomethingToSend {
+            } else if streams[turn.index].hasSomethingToSend {
                 emitFinish(turn, into: &gather)
             }
             scheduler.endTurn(turn.index, &streams)
@@ -74,45 +73,64 @@ extension YamuxMachine {
 
     // MARK: Data
 
-    /// The frames of one turn. The stream's record is worked on outside the table, where nothing else can change it.
+    /// Frames of the stream whose turn it is: many small ones, or one.
+    @inline(__always)
     private mutating func emitData(
         _ turn: SendScheduler.Turn, into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList
     ) {
-        var stream = streams[turn.index]
-        let handle = stream.handle(turn.index)
-        let connection = connection
-        var origin = turn.origin
-        var (frames, payloadBytes): (UInt64, UInt64) = (0, 0)
-        repeat {
-            let payload = queues.popFront(
-                &stream.queue, byteCountMax: min(Int(stream.sendWindow), limits.common.framePayloadBytesMax))
-            let count = payload.count
-            let flags = Self.takeFirstFlags(&stream)
-            let header = YamuxHeader(
-                YamuxHeader.Kind.data, flags, streamID: stream.wireID, length: UInt32(truncatingIfNeeded: count))
-            let tag = FrameTag(
-                FrameTag.data, handle, opens: flags.contains(.syn), acknowledges: flags.contains(.ack), origin: origin)
-            gather.appendFrame(header: header.high, header.length, tag: tag.bits, payload: payload)
-            cp_frame_sent(connection, UInt(stream.wireID), CP_DATA, count)
-            origin = turn.originOfTheRest
+        let index = turn.index
+        var sent = (frames: 0, payloadBytes: 0)
+        if streams[index].queue.hasSeveral, streams[index].flags.isDisjoint(with: [.openPending, .acknowledgePending]) {
+            sent = emitSmall(turn, into: &gather, byteLimit: byteLimit)
+        }
+        if sent.frames == 0 { sent = (1, emitOne(turn, into: &gather)) }
+        streams[index].sendWindow &-= UInt32(truncatingIfNeeded: sent.payloadBytes)
+        if streams[index].dequeued(sent.payloadBytes, limits.common) { events.push(.writable(streams.handle(index))) }
+        counters.sent.dataHeaderBytes &+= UInt64(truncatingIfNeeded: sent.frames &* YamuxHeader.byteCount)
+        counters.sent.payloadBytes &+= UInt64(truncatingIfNeeded: sent.payloadBytes)
+        counters.sent.dataFrames &+= UInt64(truncatingIfNeeded: sent.frames)
+        guard marks.isEnabled else { return }
+        marks.sent(sent.payloadBytes)
+        if marks.isDue { emitMark(into: &gather, now: now) }
+    }
+
+    /// Frames of small messages, as long as nothing has to be decided between them: none when the first one is not small.
+    private mutating func emitSmall(
+        _ turn: SendScheduler.Turn, into gather: inout Gather, byteLimit: Int
+    ) -> (frames: Int, payloadBytes: Int) {
+        let (connection, streamID, handle) = (connection, streams[turn.index].wireID, streams.handle(turn.index))
+        func tag(_ origin: UInt64) -> UInt64 { FrameTag(FrameTag.data, handle, opens: false, acknowledges: false, origin: origin).bits }
+        let series = Gather.FrameSeries(
+            header: YamuxHeader(YamuxHeader.Kind.data, [], streamID: streamID, length: 0).high, firstTag: tag(turn.origin), tag: tag(turn.originOfTheRest))
+        let allowance = FrameAllowance(
+            framePayloadBytesMax: limits.common.framePayloadBytesMax, windowBytes: Int(streams[turn.index].sendWindow),
+            payloadByteLimit: min(scheduler.byteCountLeft(streams[turn.index]), marks.byteCountToMark), byteLimit: byteLimit)
+        return gather.appendFrames(series, from: &queues, &streams[turn.index].queue, upTo: allowance) { count in
+            cp_frame_sent(connection, UInt(streamID), CP_DATA, count)
             #if BurnsCycles
             burn.perFrame()
             #endif
+        }
+    }
 
-            frames &+= 1
-            payloadBytes &+= UInt64(truncatingIfNeeded: count)
-            stream.sendWindow &-= UInt32(truncatingIfNeeded: count)
-            if stream.dequeued(count, limits.common) { events.push(.writable(handle)) }
-            if marks.isEnabled {
-                marks.sent(count)
-                if marks.isDue { emitMark(into: &gather, now: now) }
-            }
-        } while !stream.queue.isEmpty && stream.sendWindow > 0 && scheduler.keepsTurn(stream) && gather.byteCount < byteLimit
-            && gather.hasRoom && events.count < eventsPerTransmitMax && marks.allowsData
-        streams[turn.index] = stream
-        counters.sent.dataHeaderBytes &+= frames &* UInt64(YamuxHeader.byteCount)
-        counters.sent.payloadBytes &+= payloadBytes
-        counters.sent.dataFrames &+= frames
+    /// One frame of whatever size, with what opens or acknowledges the stream. Returns the length of its payload.
+    @inline(__always)
+    private mutating func emitOne(_ turn: SendScheduler.Turn, into gather: inout Gather) -> Int {
+        let index = turn.index
+        let byteCountMax = min(Int(streams[index].sendWindow), limits.common.framePayloadBytesMax)
+        let payload = queues.popFront(&streams[index].queue, byteCountMax: byteCountMax)
+        let count = payload.count
+        let flags = Self.takeFirstFlags(&streams[index])
+        let streamID = streams[index].wireID
+        let header = YamuxHeader(YamuxHeader.Kind.data, flags, streamID: streamID, length: UInt32(truncatingIfNeeded: count))
+        let tag = FrameTag(
+            FrameTag.data, streams.handle(index), opens: flags.contains(.syn), acknowledges: flags.contains(.ack), origin: turn.origin)
+        gather.appendFrame(header: header.high, header.length, tag: tag.bits, payload: payload)
+        cp_frame_sent(connection, UInt(streamID), CP_DATA, count)
+        #if BurnsCycles
+        burn.perFrame()
+        #endif
+        return count
     }
 
     /// A ping whose answer says that all data before it has arrived.
