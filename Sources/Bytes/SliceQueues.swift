@@ -80,7 +80,7 @@
     }
 
     /// Queues `slice` last.
-    @inlinable public mutating func push(_ slice: consuming QueuedSlice, on fifo: inout Fifo) {
+    @inlinable @inline(__always) public mutating func push(_ slice: consuming QueuedSlice, on fifo: inout Fifo) {
         let index = place(slice.take(), next: fifo.none)
         if fifo.head == fifo.none {
             fifo.head = index

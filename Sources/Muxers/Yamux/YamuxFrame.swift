@@ -49,6 +49,8 @@ struct YamuxHeader: BitwiseCopyable {
     @inline(__always) var kind: UInt8 { UInt8(truncatingIfNeeded: high >> 48) }
     @inline(__always) var flags: Flags { Flags(rawValue: UInt16(truncatingIfNeeded: high >> 32)) }
     @inline(__always) var streamID: UInt32 { UInt32(truncatingIfNeeded: high) }
+    /// Of version 0, data without flags, and some of it.
+    @inline(__always) var isPlainData: Bool { high >> 32 == UInt64(Kind.data) << 16 && length > 0 }
 }
 
 /// What yamux needs beyond ``MuxerLimits``.
