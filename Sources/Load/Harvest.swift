@@ -99,9 +99,10 @@ struct Harvest {
     mutating func addReceipts(_ traffic: TrafficConnection, _ lane: Lane, side: Side, pools: Bool, shapes: [MessageShape]) {
         let size = UInt64(shapes[Int(lane.flow)].messageBytes)
         let outgoing: Direction = side == .client ? .up : .down
-        let sent = Self.receipt(traffic, lane, lane.sent, outgoing, bytes: lane.sent.messages * size)
+        let sent = Self.receipt(traffic, lane, lane.sent, lane.sentSums, outgoing, bytes: lane.sent.messages * size)
         let received = Self.receipt(
-            traffic, lane, lane.received, outgoing == .up ? .down : .up, bytes: lane.received.messages * size + UInt64(lane.offset))
+            traffic, lane, lane.received, lane.receivedSums, outgoing == .up ? .down : .up,
+            bytes: lane.received.messages * size + UInt64(lane.offset))
         if pools {
             traffic.pooled.add(sent, lane.sent.key)
             traffic.pooled.add(received, lane.received.key)
@@ -116,11 +117,11 @@ struct Harvest {
     }
 
     private static func receipt(
-        _ traffic: TrafficConnection, _ lane: Lane, _ progress: Lane.Progress, _ direction: Direction, bytes: UInt64
+        _ traffic: TrafficConnection, _ lane: Lane, _ progress: Lane.Progress, _ sums: Lane.Sums, _ direction: Direction, bytes: UInt64
     ) -> Receipt {
         Receipt(
             connection: traffic.index, stream: lane.ordinal, direction: direction, bytes: bytes, messages: progress.messages,
-            checksum: progress.checksum, lastMessageChecksum: progress.lastChecksum)
+            checksum: sums.checksum, lastMessageChecksum: sums.lastChecksum)
     }
 }
 

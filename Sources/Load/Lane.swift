@@ -14,7 +14,7 @@ struct Lane: BitwiseCopyable {
         var isSource: Bool { self == .source || self == .duplex }
     }
 
-    // What every message touches comes first, so that few lines of the cache are touched: of a thousand streams none is in the nearest.
+    // What every message touches comes first and fills one line of the cache, 64 bytes: of a thousand streams none is in the nearest cache.
 
     var role = Role.vacant
     /// Our `finish` has been called.
@@ -28,20 +28,30 @@ struct Lane: BitwiseCopyable {
     /// Answers still to come (requester).
     var outstanding: UInt32 = 0
     var received = Progress()
+    var sent = Progress()
     /// When bytes last arrived, for the longest silence; 0 before the window.
     var heardAt: Nanoseconds = 0
-    var sent = Progress()
 
+    // What sampled messages touch, and the ends of the window and of the stream.
+
+    var receivedSums = Sums()
+    var sentSums = Sums()
     var ordinal: UInt64 = 0
     /// Of the message being received, as far as it has come.
     var messageChecksum: UInt64 = 0
     /// Received bytes when the window opened.
     var bytesAtWindow: UInt64 = 0
+    /// Two lines of the cache and no more, so that no lane begins within one.
+    private var fill: UInt64 = 0
 
-    /// One direction of the stream.
+    /// How far one direction of the stream is.
     struct Progress: BitwiseCopyable {
         var key: UInt64 = 0
         var messages: UInt64 = 0
+    }
+
+    /// What was sent or received in one direction.
+    struct Sums: BitwiseCopyable {
         /// Over the sampled messages.
         var checksum: UInt64 = 0
         /// Of the last message, once all are checked (after the run's window).

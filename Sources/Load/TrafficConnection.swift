@@ -159,15 +159,16 @@ final class TrafficConnection: StreamHandler {
     private func fill(_ place: Int, on connection: Connection) {
         let lane = state.value.lanes[place]
         guard shard.isTrafficOn, !lane.isFinished else { return }
-        var sent = lane.sent
+        var message = lane.sent.messages
         let target = shard.queueTargetBytes
         var queued = 0
         repeat {
             // Beside requests, bulk goes on until they are done: the count is theirs.
-            guard lane.flow > 0 || shard.mayIssue(), let now = send(lane, &sent, on: connection) else { break }
+            guard lane.flow > 0 || shard.mayIssue(), let now = send(place, lane, message, on: connection) else { break }
+            message &+= 1
             queued = now
         } while queued < target
-        state.value.lanes[place].sent = sent
+        state.value.lanes[place].sent.messages = message
     }
 
     private func issueAll(_ place: Int, on connection: Connection) {
@@ -200,38 +201,46 @@ final class TrafficConnection: StreamHandler {
     /// Queues one message; returns the bytes then queued, or nil when the stream is gone.
     func sendMessage(_ place: Int, on connection: Connection) -> Int? {
         let lane = state.value.lanes[place]
-        var sent = lane.sent
-        let queued = send(lane, &sent, on: connection)
-        state.value.lanes[place].sent = sent
+        guard let queued = send(place, lane, lane.sent.messages, on: connection) else { return nil }
+        state.value.lanes[place].sent.messages = lane.sent.messages &+ 1
         return queued
     }
 
-    /// Queues the next message of a lane that has sent `sent` so far.
+    /// Queues message number `message` of a lane.
     @inline(__always)
-    private func send(_ lane: Lane, _ sent: inout Lane.Progress, on connection: Connection) -> Int? {
+    private func send(_ place: Int, _ lane: Lane, _ message: UInt64, on connection: Connection) -> Int? {
         let shape = state.value.shapes[Int(lane.flow)]
-        let message = sent.messages
-        let isSampled = sampleRule.isSampled(message: message, streamKey: sent.key)
-        let isChecked = isSampled || shard.checksAll
-        var checksum: UInt64 = 0
-        var offset = 0
-        var queued = 0
-        if let stages, stages.wantsSent(message, key: sent.key, flow: lane.flow) { noteSending(lane, message, sent.key, shape, stages) }
+        let key = lane.sent.key
+        if let stages, stages.wantsSent(message, key: key, flow: lane.flow) { noteSending(lane, message, key, shape, stages) }
+        let isSampled = sampleRule.isSampled(message: message, streamKey: key)
         do {
-            repeat {
-                let count = shape.bytesLeftInPiece(offset)
-                let slice = payload.slice(streamKey: sent.key, piece: shape.piece(message: message, offset: offset), count: count)
-                if isChecked { checksum &+= PayloadChecksum.partial(of: slice, atOffset: UInt64(offset)) }
-                queued = try connection.send(slice, on: lane.handle)
-                offset += count
-            } while offset < shape.messageBytes
+            guard shape.messageBytes > Payload.pieceBytesMax || isSampled || shard.checksAll else {
+                return try connection.send(payload.slice(streamKey: key, piece: message, count: shape.messageBytes), on: lane.handle)
+            }
+            return try sendPieces(place, lane, message, shape, isSampled: isSampled, on: connection)
         } catch {
             shard.problem("connection \(index), stream \(lane.ordinal): sending failed: \(error)")
             return nil
         }
-        sent.messages = message &+ 1
-        if isSampled { sent.checksum &+= PayloadChecksum.folded(checksum, message: message) }
-        if shard.checksAll { sent.lastChecksum = checksum }
+    }
+
+    /// The same for a message of several pieces, or one that is checked.
+    private func sendPieces(
+        _ place: Int, _ lane: Lane, _ message: UInt64, _ shape: MessageShape, isSampled: Bool, on connection: Connection
+    ) throws(MuxerError) -> Int {
+        let isChecked = isSampled || shard.checksAll
+        var checksum: UInt64 = 0
+        var offset = 0
+        var queued = 0
+        repeat {
+            let count = shape.bytesLeftInPiece(offset)
+            let slice = payload.slice(streamKey: lane.sent.key, piece: shape.piece(message: message, offset: offset), count: count)
+            if isChecked { checksum &+= PayloadChecksum.partial(of: slice, atOffset: UInt64(offset)) }
+            queued = try connection.send(slice, on: lane.handle)
+            offset += count
+        } while offset < shape.messageBytes
+        if isSampled { state.value.lanes[place].sentSums.checksum &+= PayloadChecksum.folded(checksum, message: message) }
+        if shard.checksAll { state.value.lanes[place].sentSums.lastChecksum = checksum }
         return queued
     }
 
@@ -274,25 +283,46 @@ final class TrafficConnection: StreamHandler {
         let shape = state.value.shapes[Int(state.value.lanes[place].flow)]
         var position = range.lowerBound
         while position < range.upperBound {
-            let offset = Int(state.value.lanes[place].offset)
-            if offset == 0 { beginMessage(place) }
-            let count = min(shape.messageBytes - offset, range.upperBound - position)
-            if state.value.lanes[place].isSampled || shard.checksAll {
-                check(place, block.bytes(position..<position + count), at: offset, shape)
-            }
-            position += count
-            if offset + count == shape.messageBytes {
-                state.value.lanes[place].offset = 0
-                endMessage(place, on: connection)
-            } else {
-                state.value.lanes[place].offset = UInt32(truncatingIfNeeded: offset + count)
-            }
+            let part = advance(&state.value.lanes[place], by: range.upperBound - position, shape)
+            if part.isChecked { check(place, part, block.bytes(position..<position + part.count), shape) }
+            position += part.count
+            if part.isLast { endMessage(place, part, on: connection) }
         }
         state.value.batchBytes += range.count
         noteHeard(place)
         guard !pacedReaders.isEmpty, shard.isTrafficOn, let reader = pacedReaders[Int(state.value.lanes[place].flow)] else { return range.count }
         reader.received(range.count, on: stream, connection)
         return 0
+    }
+
+    /// Bytes of one message that arrived together.
+    private struct Part: BitwiseCopyable {
+        /// Of the message in its stream.
+        let message: UInt64
+        let key: UInt64
+        let flow: UInt32
+        /// Where in the message they lie, and how many they are.
+        let offset: Int
+        let count: Int
+        let isSampled: Bool
+        let isChecked: Bool
+        /// The message is complete with them.
+        let isLast: Bool
+    }
+
+    /// Counts up to `available` bytes that have arrived, not beyond the end of a message.
+    @inline(__always)
+    private func advance(_ lane: inout Lane, by available: Int, _ shape: MessageShape) -> Part {
+        let offset = Int(lane.offset)
+        let (message, key) = (lane.received.messages, lane.received.key)
+        if offset == 0 { lane.isSampled = sampleRule.isSampled(message: message, streamKey: key) }
+        let count = min(shape.messageBytes &- offset, available)
+        let isLast = offset &+ count == shape.messageBytes
+        lane.offset = isLast ? 0 : UInt32(truncatingIfNeeded: offset &+ count)
+        lane.received.messages = isLast ? message &+ 1 : message
+        return Part(
+            message: message, key: key, flow: lane.flow, offset: offset, count: count, isSampled: lane.isSampled,
+            isChecked: lane.isSampled || shard.checksAll, isLast: isLast)
     }
 
     /// Remembers when bytes of the stream last arrived, and the longest time without in the window.
@@ -305,49 +335,42 @@ final class TrafficConnection: StreamHandler {
         state.value.lanes[place].heardAt = time
     }
 
-    @inline(__always)
-    private func beginMessage(_ place: Int) {
-        state.value.lanes[place].isSampled = sampleRule.isSampled(
-            message: state.value.lanes[place].received.messages, streamKey: state.value.lanes[place].received.key)
-        state.value.lanes[place].messageChecksum = 0
-    }
-
     /// Compares received bytes with what they must be.
-    private func check(_ place: Int, _ bytes: RawSpan, at offset: Int, _ shape: MessageShape) {
-        state.value.lanes[place].messageChecksum &+= PayloadChecksum.partial(bytes, atOffset: UInt64(offset))
+    private func check(_ place: Int, _ part: Part, _ bytes: RawSpan, _ shape: MessageShape) {
+        let sum = PayloadChecksum.partial(bytes, atOffset: UInt64(part.offset))
+        state.value.lanes[place].messageChecksum = part.offset == 0 ? sum : state.value.lanes[place].messageChecksum &+ sum
         var done = 0
         while done < bytes.byteCount {
-            let inPiece = (offset + done) % Payload.pieceBytesMax
+            let offset = part.offset + done
+            let inPiece = shape.offsetInPiece(offset)
             let count = min(Payload.pieceBytesMax - inPiece, bytes.byteCount - done)
-            let piece = shape.piece(message: state.value.lanes[place].received.messages, offset: offset + done)
-            let part = bytes.extracting(done..<done + count)
-            if !payload.matches(part, streamKey: state.value.lanes[place].received.key, piece: piece, offset: inPiece) {
+            let piece = shape.piece(message: part.message, offset: offset)
+            if !payload.matches(bytes.extracting(done..<done + count), streamKey: part.key, piece: piece, offset: inPiece) {
                 shard.corruption(
-                    "connection \(index), stream \(state.value.lanes[place].ordinal): message \(state.value.lanes[place].received.messages) differs from what was sent, at or behind its byte \(offset + done)")
-                return
+                    "connection \(index), stream \(state.value.lanes[place].ordinal): message \(part.message) differs from what was sent, at or behind its byte \(offset)")
+                break
             }
             done += count
         }
+        guard part.isLast else { return }
+        let checksum = state.value.lanes[place].messageChecksum
+        if part.isSampled {
+            state.value.lanes[place].receivedSums.checksum &+= PayloadChecksum.folded(checksum, message: part.message)
+            shard.verifiedMessages &+= 1
+        }
+        if shard.checksAll { state.value.lanes[place].receivedSums.lastChecksum = checksum }
     }
 
     @inline(__always)
-    private func endMessage(_ place: Int, on connection: Connection) {
-        let message = state.value.lanes[place].received.messages
-        if state.value.lanes[place].isSampled {
-            state.value.lanes[place].received.checksum &+= PayloadChecksum.folded(state.value.lanes[place].messageChecksum, message: message)
-            shard.verifiedMessages &+= 1
-        }
-        if shard.checksAll { state.value.lanes[place].received.lastChecksum = state.value.lanes[place].messageChecksum }
-        if let stages, stages.wantsReceived(message, key: state.value.lanes[place].received.key, flow: state.value.lanes[place].flow) {
+    private func endMessage(_ place: Int, _ part: Part, on connection: Connection) {
+        if let stages, stages.wantsReceived(part.message, key: part.key, flow: part.flow) {
             stages.received(
                 StageSample(
-                    key: state.value.lanes[place].received.key, message: message, flow: state.value.lanes[place].flow, first: shard.loop.lastReceiveAt,
-                    second: shard.freshNow()))
+                    key: part.key, message: part.message, flow: part.flow, first: shard.loop.lastReceiveAt, second: shard.freshNow()))
         }
-        state.value.lanes[place].received.messages = message + 1
         state.value.batchMessages += 1
         switch state.value.lanes[place].role {
-        case .requester: completed(place, message, on: connection)
+        case .requester: completed(place, part.message, on: connection)
         case .responder: _ = sendMessage(place, on: connection)
         case .vacant, .source, .sink, .duplex: break
         }

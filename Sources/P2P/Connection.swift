@@ -27,9 +27,14 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     }
 
     /// What every read and write touches.
-    private struct Hot: ~Copyable {
+    @usableFromInline struct Hot: ~Copyable {
         var gather: Gather
         var events = EventList(capacity: 64)
+        @usableFromInline var isFlushScheduled = false
+        /// The application has something to say since the last write: more than credit, which can wait for the end of a read.
+        @usableFromInline var hasSpoken = false
+
+        init(gather: consuming Gather) { self.gather = gather }
     }
 
     public let loop: EventLoop
@@ -40,7 +45,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// Held until the end, which breaks the cycle with a handler that holds its connection. Not weak: an object that was ever referenced weakly
     /// pays for it in every retain.
     private var handler: (any StreamHandler)?
-    private let hot: Owned<Hot>
+    @usableFromInline let hot: Owned<Hot>
     /// Stands for the block where events carry no data.
     private let noBlock = Block(capacity: 0)
     private var timer: LoopTimer?
@@ -50,10 +55,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     private var isSendPending = false
     private var isBlocked = false
     private var isPaused = false
-    private var isFlushScheduled = false
     private var hasFinishedSending = false
-    /// The application has something to say since the last write: more than credit, which can wait for the end of a read.
-    private var hasSpoken = false
     /// The far end has finished sending.
     public private(set) var hasReceivedEnd = false
     private var budget: WriteBudget
@@ -104,9 +106,9 @@ public final class Connection: ChannelHandler, TurnEndHandler {
         wantFlush()
     }
 
-    @usableFromInline func hasSomethingToSay() {
-        hasSpoken = true
-        wantFlush()
+    @inlinable @inline(__always) func hasSomethingToSay() {
+        hot.value.hasSpoken = true
+        if !hot.value.isFlushScheduled { wantFlush() }
     }
 
     /// Opens a stream; it is told to the far end by the next write. See ``/Muxers/Muxer/openStream(now:)`` for what can refuse it.
@@ -117,7 +119,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     }
 
     /// Queues a message; see ``/Muxers/Muxer/send(_:on:)``.
-    @discardableResult @inlinable
+    @discardableResult @inlinable @inline(__always)
     public func send(_ payload: consuming QueuedSlice, on stream: StreamHandle) throws(MuxerError) -> Int {
         let queued = try muxer.send(payload, on: stream)
         hasSomethingToSay()
@@ -125,7 +127,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     }
 
     /// Queues a slice that is shared, else as ``send(_:on:)-(QueuedSlice,_)`` does.
-    @discardableResult @inlinable
+    @discardableResult @inlinable @inline(__always)
     public func send(_ payload: consuming Slice, on stream: StreamHandle) throws(MuxerError) -> Int {
         try send(QueuedSlice(payload), on: stream)
     }
@@ -186,13 +188,13 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     /// Has `flush` run at the end of this turn.
     public func wantFlush() {
-        guard !isFlushScheduled else { return }
-        isFlushScheduled = true
+        guard !hot.value.isFlushScheduled else { return }
+        hot.value.isFlushScheduled = true
         loop.scheduleFlush(self)
     }
 
     public func turnEnded() {
-        isFlushScheduled = false
+        hot.value.isFlushScheduled = false
         flush()
     }
 
@@ -200,8 +202,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
 
     public func channelReceived(_ block: Block, _ range: Range<Int>) {
         // Handlers queue freely meanwhile: one write follows the whole read.
-        let wasScheduled = isFlushScheduled
-        isFlushScheduled = true
+        let wasScheduled = hot.value.isFlushScheduled
+        hot.value.isFlushScheduled = true
         var offset = range.lowerBound
         while offset < range.upperBound && state != .ended {
             do {
@@ -212,11 +214,11 @@ public final class Connection: ChannelHandler, TurnEndHandler {
                 return fail(.muxer(error))
             }
             dispatchEvents(block)
-            guard hasSpoken, offset < range.upperBound else { continue }
+            guard hot.value.hasSpoken, offset < range.upperBound else { continue }
             flush()
         }
         handler?.connectionBatchEnded(self)
-        isFlushScheduled = wasScheduled
+        hot.value.isFlushScheduled = wasScheduled
         // A protocol without windows can hold the far end back only by not reading.
         if !muxer.wantsInput && !isPaused && state != .ended {
             isPaused = true
@@ -229,6 +231,8 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     private func dispatchEvents(_ block: Block) {
         guard let handler else { return hot.value.events.removeAll() }
         var index = 0
+        // What the handler is done with: neighbouring messages are often of one stream, and are given back together.
+        var (doneStream, doneBytes) = (StreamHandle.none, 0)
         // A handler may give the connection up: the rest of the batch is then nobody's.
         while index < hot.value.events.count, state != .ended {
             let event = hot.value.events[index]
@@ -238,8 +242,13 @@ public final class Connection: ChannelHandler, TurnEndHandler {
                 continue
             }
             let done = handler.streamReceived(stream, block, Int(offset)..<Int(offset) + Int(count), on: self)
-            if done > 0 { muxer.consume(stream, byteCount: done) }
+            if stream != doneStream {
+                if doneBytes > 0 { muxer.consume(doneStream, byteCount: doneBytes) }
+                (doneStream, doneBytes) = (stream, 0)
+            }
+            doneBytes += done
         }
+        if doneBytes > 0 { muxer.consume(doneStream, byteCount: doneBytes) }
         hot.value.events.removeAll()
     }
 
@@ -298,7 +307,7 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// One write of what is most urgent now; what remains is left to the next turn.
     private func flush() {
         guard state != .ended, !isSendPending, !isBlocked else { return }
-        hasSpoken = false
+        hot.value.hasSpoken = false
         fill()
         guard !hot.value.gather.isEmpty else {
             muxer.settle(events: &hot.value.events)
@@ -342,10 +351,10 @@ public final class Connection: ChannelHandler, TurnEndHandler {
     /// Events of `transmit` and `settle`: what handlers queue now is part of the flush under way.
     private func dispatchOwnEvents() {
         guard !hot.value.events.isEmpty else { return }
-        let wasScheduled = isFlushScheduled
-        isFlushScheduled = true
+        let wasScheduled = hot.value.isFlushScheduled
+        hot.value.isFlushScheduled = true
         dispatchEvents(noBlock)
-        isFlushScheduled = wasScheduled
+        hot.value.isFlushScheduled = wasScheduled
     }
 
     /// The channel took `byteCount` bytes of the gather. Frames of which it took nothing go back to the muxer.

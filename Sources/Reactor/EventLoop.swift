@@ -37,11 +37,18 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     private var localWork: [() -> Void] = []
     private let turnEnd = Owned<[any TurnEndHandler]>([])
     private let turnEndRunning = Owned<[any TurnEndHandler]>([])
-    private var cachedNow: UInt64
-    /// The loop has waited since the clock was read. What the wait brought is told from within it, so the first who asks reads the clock.
-    private var isNowStale = false
+    @usableFromInline let time: Owned<TurnTime>
     private let turnCountsSoFar = Owned(TurnCounts())
     private var isInTurn = false
+
+    /// The turn's time, asked for with every message.
+    @usableFromInline struct TurnTime {
+        @usableFromInline var now: UInt64
+        /// The loop has waited since the clock was read. What the wait brought is told from within it, so the first who asks reads the clock.
+        @usableFromInline var isStale = false
+
+        init(now: UInt64) { self.now = now }
+    }
 
     /// What a token's index stands for.
     enum Entry {
@@ -70,7 +77,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         storedPool = BlockPool(blockByteCount: configuration.blockByteCount, blocksMax: configuration.blocksMax)
         self.backend = try backend(storedPool)
         waker = self.backend.waker
-        cachedNow = self.backend.now
+        time = Owned(TurnTime(now: self.backend.now))
     }
 
     // MARK: Any thread
@@ -207,7 +214,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     /// One reap, that waits only when nothing else is to be done.
     private func waitForEvents(_ limit: UInt64?) -> Int {
         var events = 0
-        isNowStale = true
+        time.value.isStale = true
         let deadline = earlier(limit, timers.value.nextDeadline)
         let isBusy = hasLocalWork || inbox.hasItems || backend.hasWork
         if isBusy || deadline.map({ $0 <= backend.now }) == true {
@@ -282,7 +289,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
 
     private func runTimers() {
-        while let timer = timers.value.popDue(at: cachedNow) { dueTimers.append(timer) }
+        while let timer = timers.value.popDue(at: time.value.now) { dueTimers.append(timer) }
         guard !dueTimers.isEmpty else { return }
         for index in dueTimers.indices where dueTimers[index].state == .due {
             let timer = dueTimers[index]
@@ -326,7 +333,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     // MARK: On the loop
 
     /// The time of this turn, nanoseconds: read after the wait, and before that by the first who is told what the wait brought and asks.
-    public var now: UInt64 { isNowStale ? refreshNow() : cachedNow }
+    @inlinable public var now: UInt64 { time.value.isStale ? refreshNow() : time.value.now }
 
     /// How many want every write and read of a channel to note when it was, which takes a reading of the clock for each. Who adds one takes it away again.
     public var transferTimeUsers = 0
@@ -343,9 +350,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
     /// Reads the clock anew and makes that the time of this turn.
     public func refreshNow() -> UInt64 {
-        cachedNow = backend.now
-        isNowStale = false
-        return cachedNow
+        time.value.now = backend.now
+        time.value.isStale = false
+        return time.value.now
     }
 
     /// The blocks that receives go into.

@@ -60,7 +60,7 @@ final class StageRecorder {
     /// Whether the times of a message that is being sent are wanted.
     @inline(__always)
     func wantsSent(_ message: UInt64, key: UInt64, flow: UInt32) -> Bool {
-        state.value.isSending && state.value.sent.isSampled(message, key: key, flow: flow)
+        state.value.sent.isSampled(message, key: key, flow: flow) && state.value.isSending
     }
 
     func sent(_ sample: StageSample) { state.value.sent.add(sample) }
@@ -72,7 +72,7 @@ final class StageRecorder {
 
     @inline(__always)
     func wantsReceived(_ message: UInt64, key: UInt64, flow: UInt32) -> Bool {
-        state.value.isReceiving && state.value.received.isSampled(message, key: key, flow: flow)
+        state.value.received.isSampled(message, key: key, flow: flow) && state.value.isReceiving
     }
 
     func received(_ sample: StageSample) { state.value.received.add(sample) }
