@@ -256,6 +256,7 @@ final class Shard {
 
     func startTraffic() {
         isTrafficOn = true
+        stages?.warmUp()
         forEachLive { $0.startTraffic() }
         for index in connecting?.indices ?? [] { connect(index) }
         pacer?.start()
@@ -267,7 +268,7 @@ final class Shard {
     func beginWindow() {
         forEachLive { $0.beginWindow(at: now) }
         harvest.beginWindow()
-        stages?.begin()
+        stages?.begin(at: freshNow())
         recorder.begin(at: freshNow())
     }
 

@@ -47,6 +47,16 @@ import TestSupport
         #expect(samples.count == (0..<1_000_000 as Range<UInt64>).filter { list.rule.isSampled(message: $0, key: 99) }.count, "none that the rule takes is missing")
     }
 
+    /// After a warm-up the window begins with the rule that fits, and one of few messages takes them all, whatever thinned it.
+    @Test(arguments: [(1_000_000, 0, 6...8), (1_000_000, 12, 6...8), (1_000, 0, 0...0), (1_000, 5, 0...0), (0, 9, 0...0)])
+    func theRuleOutlivesTheWarmUp(messages: UInt64, thinnings: Int, bitCounts: ClosedRange<Int>) {
+        var list = StageSampleList()
+        for message in 0..<messages { list.add(StageSample(key: 99, message: message, flow: 0, first: message, second: message)) }
+        for _ in 0..<thinnings { list.thin() }
+        list.restart()
+        #expect(list.count == 0 && bitCounts.contains(list.rule.bitCount), "\(list.rule.bitCount) bits")
+    }
+
     // MARK: Notes
 
     /// Samples of the first flow taken by a rule of so many bits.

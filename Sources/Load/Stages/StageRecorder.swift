@@ -9,8 +9,8 @@ import P2P
 /// The sender cannot put into a message when the kernel got it, as it is sealed by then, and the message's bytes are what both ends verify; so each
 /// end notes what it sees, and ``StageNotes`` of both are joined message by message when the run is over.
 ///
-/// Call order: ``begin()`` when the window begins, ``endSending()`` when it ends; ``notes`` last. What was sent in the window is noted by its receiver
-/// whenever it comes.
+/// Call order: ``warmUp()`` when traffic begins, ``begin(at:)`` when the window does, ``endSending()`` when it ends; ``notes`` last. What was sent in the window
+/// is noted by its receiver whenever it comes. The warm-up finds out about how many messages to take, as taking too many is what costs.
 final class StageRecorder {
     /// The lists of both classes of flows.
     private struct Lists: ~Copyable {
@@ -26,9 +26,9 @@ final class StageRecorder {
             if StageSample.classOf(sample.flow) == 0 { first.add(sample) } else { others.add(sample) }
         }
 
-        mutating func removeAll() {
-            first.removeAll()
-            others.removeAll()
+        mutating func restart() {
+            first.restart()
+            others.restart()
         }
 
         var direction: StageNotes.Direction {
@@ -44,15 +44,22 @@ final class StageRecorder {
         var received = Lists()
         var isSending = false
         var isReceiving = false
+        /// What was sent before is the warm-up's.
+        var beganAt: Nanoseconds = 0
     }
 
     private let state = Owned(State())
 
-    func begin() {
-        state.value.sent.removeAll()
-        state.value.received.removeAll()
+    func warmUp() {
         state.value.isSending = true
         state.value.isReceiving = true
+    }
+
+    func begin(at now: Nanoseconds) {
+        warmUp()
+        state.value.sent.restart()
+        state.value.received.restart()
+        state.value.beganAt = now
     }
 
     func endSending() { state.value.isSending = false }
@@ -63,7 +70,9 @@ final class StageRecorder {
         state.value.sent.isSampled(message, key: key, flow: flow) && state.value.isSending
     }
 
-    func sent(_ sample: StageSample) { state.value.sent.add(sample) }
+    func sent(_ sample: StageSample) {
+        if sample.first >= state.value.beganAt { state.value.sent.add(sample) }
+    }
 
     /// Too many messages of a flow's class wait to be written at once for each to be looked after.
     func thinSent(flow: UInt32) {

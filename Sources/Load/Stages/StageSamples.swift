@@ -55,8 +55,14 @@ struct StageSampleList: ~Copyable {
 
     var count: Int { samples.count }
 
-    mutating func removeAll() {
-        rule = StageRule()
+    /// Drops the samples, and goes on with the rule that would have taken half of ``samplesMax``, or all there were. What was thinned for want of room elsewhere counts as often as
+    /// it was there.
+    mutating func restart() {
+        var expected = samples.count
+        while rule.bitCount > 0, expected < Self.samplesMax / 2 {
+            rule = StageRule(bitCount: rule.bitCount - 1)
+            expected *= 2
+        }
         samples.removeAll()
     }
 
