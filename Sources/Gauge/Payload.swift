@@ -123,19 +123,33 @@ public struct MessageShape: BitwiseCopyable, Equatable, Sendable {
 public enum SampleRule: Equatable, Sendable, CustomStringConvertible {
     /// Every byte.
     case full
-    /// The first message of a stream and then one in so many; the number is a power of two.
+    /// The first message of a stream and at least one in so many; the number is a power of two.
     case sampled(oneIn: UInt64)
 
     /// One message in 64: costs below 1 % of the run.
     public static let standard = SampleRule.sampled(oneIn: 64)
 
-    /// The stream's key shifts the choice, so that a thousand streams in step do not all verify the same message number.
-    @inlinable
-    public func isSampled(message: UInt64, streamKey: UInt64) -> Bool {
+    /// Where a message stands in the order in which rules take messages: one that takes more takes all that one that takes fewer does.
+    ///
+    /// Multiples of the golden ratio, without their whole part, spread numbers that follow each other evenly: of any few hundred messages in a row each rule takes its share, at
+    /// distances that fit no period. The stream's key shifts the choice, so that a thousand streams in step do not all take the same message number.
+    ///
+    /// Source: Knuth, The Art of Computer Programming, volume 3, section 6.4 (Fibonacci hashing).
+    @inlinable @inline(__always)
+    public static func rank(message: UInt64, streamKey: UInt64) -> UInt64 { (message &+ streamKey) &* 0x9e37_79b9_7f4a_7c15 }
+
+    /// Messages of at most this rank are sampled.
+    public var rankMax: UInt64 {
         switch self {
-        case .full: true
-        case .sampled(let interval): message == 0 || (message &+ streamKey) & (interval &- 1) == 0
+        case .full: .max
+        // An eighth more than asked for makes up for the unevenness that is left.
+        case .sampled(let interval): .max / interval / 7 * 8
         }
+    }
+
+    /// Whether a message's contents are verified.
+    public func isSampled(message: UInt64, streamKey: UInt64) -> Bool {
+        message == 0 || Self.rank(message: message, streamKey: streamKey) <= rankMax
     }
 
     /// - Parameter text: `full`, `sampled`, or `1/64` with any power of two.

@@ -19,8 +19,8 @@ struct Lane: BitwiseCopyable {
     var role = Role.vacant
     /// Our `finish` has been called.
     var isFinished = false
-    /// The message being received is compared byte by byte.
-    var isSampled = false
+    /// The message being received is more than counted.
+    var isLookedAt = false
     var flow: UInt32 = 0
     var handle = StreamHandle.none
     /// Position in the message being received.

@@ -93,6 +93,7 @@ final class Shard {
         limits.streamsMax = max(limits.streamsMax, scenario.streams + 16)
         limits.sendQueueBytesMax = max(limits.sendQueueBytesMax, 2 * message + queueTargetBytes)
         muxerLimits = limits
+        stages?.wantsChanged = { [unowned self] in forEachLive { $0.chooseMessages() } }
     }
 
     var now: Nanoseconds { loop.now }

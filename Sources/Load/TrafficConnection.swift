@@ -40,6 +40,9 @@ final class TrafficConnection: StreamHandler {
         var batchBytes = 0
         var batchMessages = 0
         var longestSilence: Nanoseconds = 0
+        /// Messages up to this rank are more than sent and counted: of the first flow, and of the others.
+        var sentRankMax = (first: UInt64.max, others: UInt64.max)
+        var receivedRankMax = (first: UInt64.max, others: UInt64.max)
         /// Streams that are open and silent have no lane: they would be most of what an idle stream costs.
         var holders = Stack<StreamHandle>()
     }
@@ -67,6 +70,19 @@ final class TrafficConnection: StreamHandler {
         pacedReaders = readers.contains { $0 != nil } ? readers : []
         stages = shard.stages
         for shape in shard.shapes { state.value.shapes.push(shape) }
+        chooseMessages()
+    }
+
+    /// Which messages are looked at: what is to be verified, and what the stages are measured of. For all others there is one test.
+    func chooseMessages() {
+        let verified = sampleRule.rankMax
+        func rankMax(ofFirst isFirst: Bool) -> (sent: UInt64, received: UInt64) {
+            let timed = stages?.rankMax(ofFirst: isFirst) ?? (sent: 0, received: 0)
+            return (max(verified, timed.sent), max(verified, timed.received))
+        }
+        let (first, others) = (rankMax(ofFirst: true), rankMax(ofFirst: false))
+        state.value.sentRankMax = (first.sent, others.sent)
+        state.value.receivedRankMax = (first.received, others.received)
     }
 
     // MARK: Opening
@@ -211,31 +227,32 @@ final class TrafficConnection: StreamHandler {
     private func send(_ place: Int, _ lane: Lane, _ message: UInt64, on connection: Connection) -> Int? {
         let shape = state.value.shapes[Int(lane.flow)]
         let key = lane.sent.key
-        if let stages, stages.wantsSent(message, key: key, flow: lane.flow) { noteSending(lane, message, key, shape, stages) }
-        let isSampled = sampleRule.isSampled(message: message, streamKey: key)
+        let isLookedAt = message == 0
+            || SampleRule.rank(message: message, streamKey: key) <= (lane.flow == 0 ? state.value.sentRankMax.first : state.value.sentRankMax.others)
         do {
-            guard shape.messageBytes > Payload.pieceBytesMax || isSampled || shard.checksAll else {
+            guard shape.messageBytes > Payload.pieceBytesMax || isLookedAt || shard.checksAll else {
                 return try connection.send(payload.slice(streamKey: key, piece: message, count: shape.messageBytes), on: lane.handle)
             }
-            return try sendPieces(place, lane, message, shape, isSampled: isSampled, on: connection)
+            return try sendPieces(place, lane, message, shape, on: connection)
         } catch {
             shard.problem("connection \(index), stream \(lane.ordinal): sending failed: \(error)")
             return nil
         }
     }
 
-    /// The same for a message of several pieces, or one that is checked.
+    /// The same for a message of several pieces, or one that is looked at.
     private func sendPieces(
-        _ place: Int, _ lane: Lane, _ message: UInt64, _ shape: MessageShape, isSampled: Bool, on connection: Connection
+        _ place: Int, _ lane: Lane, _ message: UInt64, _ shape: MessageShape, on connection: Connection
     ) throws(MuxerError) -> Int {
-        let isChecked = isSampled || shard.checksAll
+        let isSampled = sampleRule.isSampled(message: message, streamKey: lane.sent.key)
         var checksum: UInt64 = 0
         var offset = 0
         var queued = 0
         repeat {
             let count = shape.bytesLeftInPiece(offset)
             let slice = payload.slice(streamKey: lane.sent.key, piece: shape.piece(message: message, offset: offset), count: count)
-            if isChecked { checksum &+= PayloadChecksum.partial(of: slice, atOffset: UInt64(offset)) }
+            if isSampled || shard.checksAll { checksum &+= PayloadChecksum.partial(of: slice, atOffset: UInt64(offset)) }
+            if offset == 0 { noteSending(lane, message, shape) }
             queued = try connection.send(slice, on: lane.handle)
             offset += count
         } while offset < shape.messageBytes
@@ -244,9 +261,10 @@ final class TrafficConnection: StreamHandler {
         return queued
     }
 
-    /// Remembers when a sampled message was sent, until it is known when the kernel got it.
-    private func noteSending(_ lane: Lane, _ message: UInt64, _ key: UInt64, _ shape: MessageShape, _ stages: StageRecorder) {
-        let sample = StageSample(key: key, message: message, flow: lane.flow, first: shard.freshNow(), second: 0)
+    /// Remembers when a message is sent whose stages are measured, until it is known when the kernel got it.
+    private func noteSending(_ lane: Lane, _ message: UInt64, _ shape: MessageShape) {
+        guard let stages, stages.wantsSent(message, key: lane.sent.key, flow: lane.flow) else { return }
+        let sample = StageSample(key: lane.sent.key, message: message, flow: lane.flow, first: shard.freshNow(), second: 0)
         unwrittenStages.value.add(.init(stream: lane.handle, end: (message &+ 1) &* UInt64(shape.messageBytes), sample: sample), to: stages)
     }
 
@@ -280,13 +298,16 @@ final class TrafficConnection: StreamHandler {
             shard.corruption("connection \(index): \(range.count) bytes came on a stream that should be silent")
             return range.count
         }
-        let shape = state.value.shapes[Int(state.value.lanes[place].flow)]
+        let flow = state.value.lanes[place].flow
+        let shape = state.value.shapes[Int(flow)]
+        let rankMax = flow == 0 ? state.value.receivedRankMax.first : state.value.receivedRankMax.others
         var position = range.lowerBound
         while position < range.upperBound {
-            let part = advance(&state.value.lanes[place], by: range.upperBound - position, shape)
-            if part.isChecked { check(place, part, block.bytes(position..<position + part.count), shape) }
-            position += part.count
-            if part.isLast { endMessage(place, part, on: connection) }
+            let part = advance(&state.value.lanes[place], by: range.upperBound - position, shape, rankMax)
+            let end = position + part.count
+            if part.isLookedAt { lookAt(place, part, block.bytes(position..<end), shape) }
+            position = end
+            if part.isLast { endMessage(place, part.message, on: connection) }
         }
         state.value.batchBytes += range.count
         noteHeard(place)
@@ -299,30 +320,63 @@ final class TrafficConnection: StreamHandler {
     private struct Part: BitwiseCopyable {
         /// Of the message in its stream.
         let message: UInt64
-        let key: UInt64
-        let flow: UInt32
         /// Where in the message they lie, and how many they are.
         let offset: Int
         let count: Int
-        let isSampled: Bool
-        let isChecked: Bool
+        /// There is more to be done with them than to count them.
+        let isLookedAt: Bool
         /// The message is complete with them.
         let isLast: Bool
     }
 
     /// Counts up to `available` bytes that have arrived, not beyond the end of a message.
     @inline(__always)
-    private func advance(_ lane: inout Lane, by available: Int, _ shape: MessageShape) -> Part {
+    private func advance(_ lane: inout Lane, by available: Int, _ shape: MessageShape, _ rankMax: UInt64) -> Part {
         let offset = Int(lane.offset)
-        let (message, key) = (lane.received.messages, lane.received.key)
-        if offset == 0 { lane.isSampled = sampleRule.isSampled(message: message, streamKey: key) }
+        let message = lane.received.messages
+        if offset == 0 { lane.isLookedAt = message == 0 || SampleRule.rank(message: message, streamKey: lane.received.key) <= rankMax }
         let count = min(shape.messageBytes &- offset, available)
         let isLast = offset &+ count == shape.messageBytes
         lane.offset = isLast ? 0 : UInt32(truncatingIfNeeded: offset &+ count)
         lane.received.messages = isLast ? message &+ 1 : message
-        return Part(
-            message: message, key: key, flow: lane.flow, offset: offset, count: count, isSampled: lane.isSampled,
-            isChecked: lane.isSampled || shard.checksAll, isLast: isLast)
+        return Part(message: message, offset: offset, count: count, isLookedAt: lane.isLookedAt || shard.checksAll, isLast: isLast)
+    }
+
+    /// Notes when a message was complete, where its stages are measured, and then compares its bytes with what they must be, where that is wanted.
+    @inline(never)
+    private func lookAt(_ place: Int, _ part: Part, _ bytes: RawSpan, _ shape: MessageShape) {
+        let (key, flow) = (state.value.lanes[place].received.key, state.value.lanes[place].flow)
+        if part.isLast, let stages, stages.wantsReceived(part.message, key: key, flow: flow) {
+            stages.received(StageSample(key: key, message: part.message, flow: flow, first: shard.loop.lastReceiveAt, second: shard.freshNow()))
+        }
+        let isSampled = sampleRule.isSampled(message: part.message, streamKey: key)
+        guard isSampled || shard.checksAll else { return }
+        compare(place, part, bytes, shape)
+        let sum = PayloadChecksum.partial(bytes, atOffset: UInt64(part.offset))
+        let checksum = part.offset == 0 ? sum : state.value.lanes[place].messageChecksum &+ sum
+        state.value.lanes[place].messageChecksum = checksum
+        guard part.isLast else { return }
+        if isSampled {
+            state.value.lanes[place].receivedSums.checksum &+= PayloadChecksum.folded(checksum, message: part.message)
+            shard.verifiedMessages &+= 1
+        }
+        if shard.checksAll { state.value.lanes[place].receivedSums.lastChecksum = checksum }
+    }
+
+    private func compare(_ place: Int, _ part: Part, _ bytes: RawSpan, _ shape: MessageShape) {
+        var done = 0
+        while done < bytes.byteCount {
+            let offset = part.offset + done
+            let inPiece = shape.offsetInPiece(offset)
+            let count = min(Payload.pieceBytesMax - inPiece, bytes.byteCount - done)
+            let piece = shape.piece(message: part.message, offset: offset)
+            let received = bytes.extracting(done..<done + count)
+            guard payload.matches(received, streamKey: state.value.lanes[place].received.key, piece: piece, offset: inPiece) else {
+                return shard.corruption(
+                    "connection \(index), stream \(state.value.lanes[place].ordinal): message \(part.message) differs from what was sent, at or behind its byte \(offset)")
+            }
+            done += count
+        }
     }
 
     /// Remembers when bytes of the stream last arrived, and the longest time without in the window.
@@ -335,42 +389,11 @@ final class TrafficConnection: StreamHandler {
         state.value.lanes[place].heardAt = time
     }
 
-    /// Compares received bytes with what they must be.
-    private func check(_ place: Int, _ part: Part, _ bytes: RawSpan, _ shape: MessageShape) {
-        let sum = PayloadChecksum.partial(bytes, atOffset: UInt64(part.offset))
-        state.value.lanes[place].messageChecksum = part.offset == 0 ? sum : state.value.lanes[place].messageChecksum &+ sum
-        var done = 0
-        while done < bytes.byteCount {
-            let offset = part.offset + done
-            let inPiece = shape.offsetInPiece(offset)
-            let count = min(Payload.pieceBytesMax - inPiece, bytes.byteCount - done)
-            let piece = shape.piece(message: part.message, offset: offset)
-            if !payload.matches(bytes.extracting(done..<done + count), streamKey: part.key, piece: piece, offset: inPiece) {
-                shard.corruption(
-                    "connection \(index), stream \(state.value.lanes[place].ordinal): message \(part.message) differs from what was sent, at or behind its byte \(offset)")
-                break
-            }
-            done += count
-        }
-        guard part.isLast else { return }
-        let checksum = state.value.lanes[place].messageChecksum
-        if part.isSampled {
-            state.value.lanes[place].receivedSums.checksum &+= PayloadChecksum.folded(checksum, message: part.message)
-            shard.verifiedMessages &+= 1
-        }
-        if shard.checksAll { state.value.lanes[place].receivedSums.lastChecksum = checksum }
-    }
-
     @inline(__always)
-    private func endMessage(_ place: Int, _ part: Part, on connection: Connection) {
-        if let stages, stages.wantsReceived(part.message, key: part.key, flow: part.flow) {
-            stages.received(
-                StageSample(
-                    key: part.key, message: part.message, flow: part.flow, first: shard.loop.lastReceiveAt, second: shard.freshNow()))
-        }
+    private func endMessage(_ place: Int, _ message: UInt64, on connection: Connection) {
         state.value.batchMessages += 1
         switch state.value.lanes[place].role {
-        case .requester: completed(place, part.message, on: connection)
+        case .requester: completed(place, message, on: connection)
         case .responder: _ = sendMessage(place, on: connection)
         case .vacant, .source, .sink, .duplex: break
         }

@@ -17,13 +17,15 @@ final class StageRecorder {
         var first = StageSampleList()
         var others = StageSampleList()
 
-        @inline(__always)
         func isSampled(_ message: UInt64, key: UInt64, flow: UInt32) -> Bool {
             (StageSample.classOf(flow) == 0 ? first.rule : others.rule).isSampled(message: message, key: key)
         }
 
-        mutating func add(_ sample: StageSample) {
-            if StageSample.classOf(sample.flow) == 0 { first.add(sample) } else { others.add(sample) }
+        func rankMax(ofFirst isFirst: Bool) -> UInt64 { isFirst ? first.rule.rankMax : others.rule.rankMax }
+
+        /// Whether there were too many, and fewer are taken from here on.
+        mutating func add(_ sample: StageSample) -> Bool {
+            StageSample.classOf(sample.flow) == 0 ? first.add(sample) : others.add(sample)
         }
 
         mutating func restart() {
@@ -49,42 +51,54 @@ final class StageRecorder {
     }
 
     private let state = Owned(State())
+    /// Told when other messages are wanted than before.
+    var wantsChanged: () -> Void = {}
 
     func warmUp() {
         state.value.isSending = true
         state.value.isReceiving = true
+        wantsChanged()
     }
 
     func begin(at now: Nanoseconds) {
-        warmUp()
         state.value.sent.restart()
         state.value.received.restart()
         state.value.beganAt = now
+        warmUp()
     }
 
-    func endSending() { state.value.isSending = false }
+    func endSending() {
+        state.value.isSending = false
+        wantsChanged()
+    }
+
+    /// No message of a higher rank (``/Gauge/SampleRule/rank(message:streamKey:)``) is wanted: of those sent and those received.
+    func rankMax(ofFirst isFirst: Bool) -> (sent: UInt64, received: UInt64) {
+        (state.value.isSending ? state.value.sent.rankMax(ofFirst: isFirst) : 0, state.value.isReceiving ? state.value.received.rankMax(ofFirst: isFirst) : 0)
+    }
 
     /// Whether the times of a message that is being sent are wanted.
-    @inline(__always)
     func wantsSent(_ message: UInt64, key: UInt64, flow: UInt32) -> Bool {
-        state.value.sent.isSampled(message, key: key, flow: flow) && state.value.isSending
+        state.value.isSending && state.value.sent.isSampled(message, key: key, flow: flow)
     }
 
     func sent(_ sample: StageSample) {
-        if sample.first >= state.value.beganAt { state.value.sent.add(sample) }
+        if sample.first >= state.value.beganAt, state.value.sent.add(sample) { wantsChanged() }
     }
 
     /// Too many messages of a flow's class wait to be written at once for each to be looked after.
     func thinSent(flow: UInt32) {
         if StageSample.classOf(flow) == 0 { state.value.sent.first.thin() } else { state.value.sent.others.thin() }
+        wantsChanged()
     }
 
-    @inline(__always)
     func wantsReceived(_ message: UInt64, key: UInt64, flow: UInt32) -> Bool {
-        state.value.received.isSampled(message, key: key, flow: flow) && state.value.isReceiving
+        state.value.isReceiving && state.value.received.isSampled(message, key: key, flow: flow)
     }
 
-    func received(_ sample: StageSample) { state.value.received.add(sample) }
+    func received(_ sample: StageSample) {
+        if state.value.received.add(sample) { wantsChanged() }
+    }
 
     var notes: StageNotes { StageNotes(bootID: StageNotes.bootIDHere, sent: state.value.sent.direction, received: state.value.received.direction) }
 }

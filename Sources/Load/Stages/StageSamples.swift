@@ -21,24 +21,21 @@ struct StageSample: BitwiseCopyable, Equatable, Sendable {
     @inline(__always) static func classOf(_ flow: UInt32) -> Int { flow == 0 ? 0 : 1 }
 }
 
-/// Which messages are sampled: those whose hash ends in `bitCount` zeros. Both ends decide alike without a word to each other, and a message that is sampled
-/// with more bits is sampled with fewer, so what both have in common is a uniform sample of all.
+/// Which messages are sampled: those whose rank (``/Gauge/SampleRule/rank(message:streamKey:)``) begins with `bitCount` zeros. Both ends decide alike without a word to
+/// each other, and a message that is sampled with more bits is sampled with fewer, so what both have in common is a uniform sample of all.
 struct StageRule: BitwiseCopyable, Equatable, Sendable {
     private(set) var bitCount = 0
-    private var mask: UInt64 = 0
+    private(set) var rankMax = UInt64.max
 
     static let bitCountMax = 24
 
     init(bitCount: Int = 0) {
         self.bitCount = bitCount
-        mask = 1 << UInt64(bitCount) - 1
+        rankMax = .max >> UInt64(bitCount)
     }
 
-    /// Multiplication by 2^64 over the golden ratio spreads numbers that follow each other evenly; its high bits are the well mixed ones.
     @inline(__always)
-    func isSampled(message: UInt64, key: UInt64) -> Bool {
-        ((message &+ key) &* 0x9e37_79b9_7f4a_7c15) >> 40 & mask == 0
-    }
+    func isSampled(message: UInt64, key: UInt64) -> Bool { SampleRule.rank(message: message, streamKey: key) <= rankMax }
 
     /// The same with half as many.
     mutating func thin() { self = StageRule(bitCount: min(bitCount + 1, Self.bitCountMax)) }
@@ -66,10 +63,14 @@ struct StageSampleList: ~Copyable {
         samples.removeAll()
     }
 
-    mutating func add(_ sample: StageSample) {
-        guard rule.isSampled(message: sample.message, key: sample.key) else { return }
+    /// Whether there were too many, and fewer are taken from here on.
+    @discardableResult
+    mutating func add(_ sample: StageSample) -> Bool {
+        guard rule.isSampled(message: sample.message, key: sample.key) else { return false }
         samples.push(sample)
-        if samples.count >= Self.samplesMax { thin() }
+        guard samples.count >= Self.samplesMax else { return false }
+        thin()
+        return true
     }
 
     mutating func thin() {
