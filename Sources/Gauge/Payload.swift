@@ -123,7 +123,7 @@ public struct MessageShape: BitwiseCopyable, Equatable, Sendable {
 public enum SampleRule: Equatable, Sendable, CustomStringConvertible {
     /// Every byte.
     case full
-    /// The first message of a stream and at least one in so many; the number is a power of two.
+    /// The first message of a stream and, within one message, at least one in so many; the number is a power of two.
     case sampled(oneIn: UInt64)
 
     /// One message in 64: costs below 1 % of the run.
@@ -142,7 +142,7 @@ public enum SampleRule: Equatable, Sendable, CustomStringConvertible {
     public var rankMax: UInt64 {
         switch self {
         case .full: .max
-        // An eighth more than asked for makes up for the unevenness that is left.
+        // An eighth more than asked for makes up for the unevenness that is left, but for one message.
         case .sampled(let interval): .max / interval / 7 * 8
         }
     }

@@ -99,11 +99,26 @@ import Testing
         #expect((0..<100).allSatisfy { SampleRule.full.isSampled(message: $0, streamKey: 12345) })
     }
 
-    @Test func sampledIsTheFirstAndOneInSixtyFour() {
-        for key: UInt64 in [0, 1, 63, .max, 0x1234_5678] {
-            let sampled = (UInt64(0)..<6_400).filter { SampleRule.standard.isSampled(message: $0, streamKey: key) }
-            #expect(sampled.first == 0)
-            #expect(sampled.count == 100 || sampled.count == 101)
+    /// However far a stream has come, but for one, and never long without one.
+    @Test(arguments: [0, 1, 63, .max, 0x1234_5678, .random(in: .min ... .max)] as [UInt64], [64, 4096] as [UInt64])
+    func sampledIsTheFirstAndAtLeastOneInSoMany(key: UInt64, interval: UInt64) {
+        let rule = SampleRule.sampled(oneIn: interval)
+        var (count, last): (UInt64, UInt64) = (0, 0)
+        for message in 0..<100 * interval {
+            guard rule.isSampled(message: message, streamKey: key) else {
+                #expect((count + 1) * interval > message, "message \(message) with key \(key)")
+                continue
+            }
+            #expect(message - last < 2 * interval, "none from \(last) to \(message) with key \(key)")
+            (count, last) = (count + 1, message)
+        }
+        #expect((100...120).contains(count), "\(count) with key \(key)")
+    }
+
+    /// What a rule takes, one that takes more takes as well: also `full`.
+    @Test(arguments: [0, 77, .random(in: .min ... .max)] as [UInt64]) func rulesAreNested(key: UInt64) {
+        for message in 1..<100_000 as Range<UInt64> where SampleRule.sampled(oneIn: 1024).isSampled(message: message, streamKey: key) {
+            #expect(SampleRule.standard.isSampled(message: message, streamKey: key), "message \(message) with key \(key)")
         }
     }
 

@@ -154,7 +154,8 @@ def check_report(run, role, report, before, after):
         flows = role in receivers(run) if way == "received" else ({"server", "client"} - {role}) & receivers(run)
         expect(bool(came["bytes"]) == bool(flows), f"{name}: `{way}` {'more than' if flows else 'of'} 0", str(came), "On the wire")
     received, verified = report["received"]["messages"], report["verified"]
-    least = -(-received // 64)
+    # Where the choice is spread over a stream and not counted off, it may be one short.
+    least = max(-(-received // 64) - report["streams"], min(received, 1))
     expect(least <= verified <= received, f"{name}: from {least} to {received} messages `verified`", str(verified), "Payload")
     expect(report["received"]["bytes"] >= after["received_bytes"], f"{name}: at least what `end` counted", str(report["received"]), "Lines")
     if not roles.comes_and_goes(run):
