@@ -114,6 +114,9 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         if let bytes = options.receiveBufferBytes, options.receiveBufferScope == .allAddresses || address.isLocal {
             try set(SOL_SOCKET, SO_RCVBUF, bytes / 2, counts: &counts)
         }
+        if let name = options.congestionControl, options.congestionControlScope == .allAddresses || address.isLocal {
+            try setCongestionControl(name, counts: &counts)
+        }
         if options.noDelay { try set(Int32(IPPROTO_TCP), TCP_NODELAY, 1, counts: &counts) }
         if let bytes = options.notSentLowWaterBytes {
             try set(Int32(IPPROTO_TCP), CK_TCP_NOTSENT_LOWAT, bytes, counts: &counts)
@@ -125,6 +128,13 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         counts.setOption &+= 1
         _ = try syscall("setsockopt") {
             unsafe setsockopt(descriptor, level, option, &number, socklen_t(MemoryLayout<Int32>.size))
+        }
+    }
+
+    private func setCongestionControl(_ name: String, counts: inout SyscallCounts) throws(Errno) {
+        counts.setOption &+= 1
+        _ = try syscall("setsockopt") {
+            unsafe name.withCString { unsafe setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CONGESTION, $0, socklen_t(name.utf8.count)) }
         }
     }
 
@@ -158,8 +168,17 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         if try get(SOL_SOCKET, SO_PROTOCOL) == Int(IPPROTO_TCP) {
             settings.noDelay = try get(Int32(IPPROTO_TCP), TCP_NODELAY) != 0
             settings.notSentLowWaterBytes = try get(Int32(IPPROTO_TCP), CK_TCP_NOTSENT_LOWAT)
+            settings.congestionControl = try congestionControl()
         }
         return settings
+    }
+
+    private func congestionControl() throws(Errno) -> String {
+        // TCP_CA_NAME_MAX, with the zero behind the name.
+        var name = [UInt8](repeating: 0, count: 16)
+        var length = socklen_t(name.count)
+        _ = try syscall("getsockopt") { unsafe getsockopt(descriptor, Int32(IPPROTO_TCP), TCP_CONGESTION, &name, &length) }
+        return String(decoding: name.prefix { $0 != 0 }, as: UTF8.self)
     }
 
     // MARK: Addresses
@@ -199,15 +218,20 @@ public struct Socket: BitwiseCopyable, Equatable, Sendable {
         }
     }
 
-    /// Sets what an accepted socket has not inherited from its listener: the receive buffer of a local connection when the listener's address did not
+    /// Sets what an accepted socket has not inherited from its listener: what is for local connections when the listener's address did not
     /// show that connections would be local, and the options of Unix sockets, which inherit none.
     public func tuneAccepted(
         _ options: SocketOptions, from remote: SocketAddress, listeningOn address: SocketAddress, counts: inout SyscallCounts
     ) throws(Errno) {
         if case .unix = address {
             try apply(options, for: address, counts: &counts)
-        } else if let bytes = options.receiveBufferBytes, options.receiveBufferScope == .localAddresses, !address.isLocal, remote.isLocal {
-            try set(SOL_SOCKET, SO_RCVBUF, bytes / 2, counts: &counts)
+        } else if !address.isLocal, remote.isLocal {
+            if let bytes = options.receiveBufferBytes, options.receiveBufferScope == .localAddresses {
+                try set(SOL_SOCKET, SO_RCVBUF, bytes / 2, counts: &counts)
+            }
+            if let name = options.congestionControl, options.congestionControlScope == .localAddresses {
+                try setCongestionControl(name, counts: &counts)
+            }
         }
     }
 

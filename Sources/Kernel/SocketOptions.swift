@@ -16,6 +16,12 @@ public struct SocketOptions: Sendable, Equatable {
     public var receiveBufferScope = Scope.localAddresses
     /// The effective send buffer, bytes; nil lets the kernel tune it. Nil: TCP_NOTSENT_LOWAT already bounds what waits.
     public var sendBufferBytes: Int?
+    /// TCP_CONGESTION, the algorithm's name; nil leaves the kernel's, which ``SocketSettings/congestionControl`` tells. `reno`: every kernel has it, everybody may choose
+    /// it, and it does not pace. Within a machine there is no narrow place to find and nothing is lost, but an algorithm that paces, such as `bbr`, sets a timer for every few
+    /// segments and lets them wait for it: 16 % of the sender's processor time behind noise.
+    public var congestionControl: String? = "reno"
+    /// Where ``congestionControl`` applies. Local addresses only: over a network the machine's own choice is the better informed one.
+    public var congestionControlScope = Scope.localAddresses
     /// SO_RCVLOWAT during bulk transfer, bytes. 1: a higher mark (128 KiB) saves wake-ups in pure bulk, but makes small messages that come between wait
     /// for more. It is set only after several large receives in a row, and given up when nothing came for 200 us.
     public var receiveLowWaterBytes = 1
@@ -43,6 +49,8 @@ public struct SocketOptions: Sendable, Equatable {
             ("SO_RCVBUF effective", text(receiveBufferBytes), "bounds the far end's queue"),
             ("SO_RCVBUF scope", receiveBufferScope.rawValue, "a fixed buffer caps throughput over long paths"),
             ("SO_SNDBUF effective", text(sendBufferBytes), "TCP_NOTSENT_LOWAT bounds what waits"),
+            ("TCP_CONGESTION", congestionControl ?? "kernel default", "pacing costs timers, and within a machine finds nothing"),
+            ("TCP_CONGESTION scope", congestionControlScope.rawValue, "over a network the machine's own choice knows better"),
             ("SO_RCVLOWAT in bulk", text(receiveLowWaterBytes), "a higher mark holds back small messages"),
             ("SO_REUSEADDR", reuseAddress ? "on" : "off", "a restart must not wait for old connections"),
             ("SO_REUSEPORT", reusePort ? "on" : "off", "on for one listener per loop"),
@@ -57,6 +65,8 @@ public struct SocketSettings: Equatable, Sendable {
     /// Nil where the option does not exist (Unix sockets).
     public var noDelay: Bool?
     public var notSentLowWaterBytes: Int?
+    /// The algorithm's name.
+    public var congestionControl: String?
     public var receiveBufferBytes: Int
     public var sendBufferBytes: Int
     public var receiveLowWaterBytes: Int

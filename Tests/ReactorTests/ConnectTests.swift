@@ -1,4 +1,5 @@
 import Bytes
+import Foundation
 import Kernel
 import Reactor
 import Testing
@@ -146,7 +147,38 @@ import TestSupport
                 #expect(settings.receiveBufferBytes == SocketOptions().receiveBufferBytes)
                 #expect(settings.sendBufferBytes == 256 << 10)
                 #expect(settings.receiveLowWaterBytes == 1)
+                #expect(settings.congestionControl == "reno")
             }
+        }
+        loop.finish()
+    }
+
+    /// Without a choice of ours it is the machine's.
+    @Test(arguments: BackendKind.real)
+    func congestionControlOfTheMachine(_ kind: BackendKind) throws {
+        let machines = try String(contentsOfFile: "/proc/sys/net/ipv4/tcp_congestion_control", encoding: .utf8)
+        let loop = try kind.makeLoop()
+        var options = SocketOptions()
+        options.congestionControl = nil
+        let pair = try loop.makePair(options)
+        try loop.become {
+            for channel in [pair.client.channel, pair.server.channel] {
+                let settings = try #require(loop.settings(of: channel))
+                #expect(settings.congestionControl.map { $0 + "\n" } == machines)
+            }
+        }
+        loop.finish()
+    }
+
+    /// One that the kernel does not have is an error that names the call, and leaves no socket behind.
+    @Test(arguments: BackendKind.real)
+    func unknownCongestionControl(_ kind: BackendKind) throws {
+        let loop = try kind.makeLoop()
+        var options = SocketOptions()
+        options.congestionControl = "no-such-one"
+        loop.become {
+            #expect(throws: ChannelError.self) { try loop.listen(on: .loopback4(port: 0), options: options) { $0.close() } }
+            #expect(loop.channelCount == 0)
         }
         loop.finish()
     }
@@ -163,6 +195,7 @@ import TestSupport
         let channel = try #require(accepted)
         let settings = loop.become { loop.settings(of: channel) }
         #expect(settings?.receiveBufferBytes == SocketOptions().receiveBufferBytes)
+        #expect(settings?.congestionControl == "reno")
         loop.finish()
     }
 
