@@ -20,6 +20,8 @@ struct CutRecord: ~Copyable {
     let tag = Block(capacity: AEADKey.tagByteCount)
     /// What is encrypted of the record, decrypted.
     private(set) var carry = Block(capacity: 0)
+    /// The carry of the record before, which its slice usually still holds when the next record begins, and no longer when the one after that does.
+    private var spare: Block?
     private var headerCount = 0
     /// The length from the header: what is encrypted, and the tag; 0 before it is known.
     private var length = 0
@@ -46,7 +48,8 @@ struct CutRecord: ~Copyable {
 
     mutating func begin(length: Int) {
         self.length = length
-        // Whoever kept a slice of the last cut record keeps that block; the next needs one of its own.
+        // Whoever kept a slice of the last cut record keeps that block; the next needs another.
+        if !isKnownUniquelyReferenced(&carry) { (carry, spare) = (spare ?? carry, carry) }
         guard !isKnownUniquelyReferenced(&carry) || carry.capacity < encryptedCount else { return }
         var capacity = Self.carryBytesMin
         while capacity < encryptedCount { capacity *= 2 }

@@ -81,6 +81,31 @@ import TestSupport
         for (slice, bytes) in kept { #expect(slice.bytes.array() == bytes) }
     }
 
+    /// A read with the end of a cut record has the beginning of the next, and its slice is still held then: two blocks take turns.
+    @Test(arguments: encrypted) func cutRecordsTakeTurnsWithTwoBlocks(kind: ChannelKind) throws {
+        let pair = try ChannelPair.established(kind)
+        let message = [UInt8](repeating: 3, count: 6000)
+        var wire: [UInt8] = []
+        func sendAndRead(leaving rest: Int) throws {
+            try pair.initiator.send(message)
+            wire += pair.initiator.take()
+            pair.responder.receive(Array(wire.dropLast(rest)))
+            wire = wire.suffix(rest)
+        }
+        try sendAndRead(leaving: 3000)
+        weak var first: Block?
+        weak var second: Block?
+        for number in 0..<10 {
+            try sendAndRead(leaving: 3000)
+            let block = try #require(pair.responder.slices.first?.block)
+            #expect(block !== pair.responder.readBlock)
+            // Gone, and these would be nil.
+            if number == 0 { first = block } else if number == 1 { second = block }
+            if number > 0 { #expect(block === (number % 2 == 0 ? first : second)) }
+        }
+        #expect(first !== second && pair.responder.opened == [UInt8](repeating: 3, count: 60_000))
+    }
+
     @Test(arguments: ChannelKind.allCases) func blocksThatAreTooSmall(kind: ChannelKind) throws {
         let pair = try ChannelPair.established(kind)
         var gather = Gather()
