@@ -21,6 +21,9 @@ public import SecureChannels
 public final class SecuredChannel: Channel {
     /// For less than this a block of its own costs no more than one of the pool, and does not hold 256 KiB until the kernel has taken it.
     static let pooledBytesMin = 8 << 10
+    /// The most that is sealed before the kernel is offered it, as much as a block of 256 KiB holds with the frames: what the kernel does not take at once waits sealed, and
+    /// cannot be overtaken any more. Without this limit a request beside bulk streams waited twice as long (p99), and bulk alone was no faster.
+    static let sealedBytesMax = 255 << 10
     /// What is sealed at once while the pool has few blocks to spare, which receiving needs more.
     static let sealedBytesWithoutPool = 32 << 10
 
@@ -135,7 +138,7 @@ public final class SecuredChannel: Channel {
 
     /// Seals as much as the kernel is likely to take, and offers it. What does not fit into one block goes into the next, and all of it into one write.
     private func sealBatch(_ gather: inout Gather, _ cursor: inout Gather.Cursor, _ port: RawPort) throws(SecureChannelError) {
-        var wanted = min(gather.byteCount - cursor.byteCount, budget.bytes)
+        var wanted = min(gather.byteCount - cursor.byteCount, budget.bytes, Self.sealedBytesMax)
         while wanted > 0 {
             let before = cursor.byteCount
             let block = takeBlock(wanted)
