@@ -5,8 +5,9 @@ import CProbes
 /// streams first (the idea of FQ-CoDel's new-flow list, RFC 8290 section 4.1.1).
 ///
 /// In every round, which is one pass over the bulk list, each stream may send one quantum. A stream that becomes active is sparse when
-/// what it has sent in the round and what it has queued are little together: it sends ahead of the bulk. Any other waits for its turn in the bulk
-/// list. So a small request does not wait behind bulk, however often it comes, and yet no stream gets more than its share, counted in
+/// what it has sent in the round and what it has queued are little together: it sends ahead of the bulk. Those whose first frame is still to
+/// open them have a list of their own behind the other sparse ones, as they may be held back (see ``OpeningPace``). Any other waits for its turn in
+/// the bulk list. So a small request does not wait behind bulk, however often it comes, and yet no stream gets more than its share, counted in
 /// bytes: what a frame overdraws is missing in the next round. A quantum is at least a frame, so every turn sends something.
 ///
 /// ```
@@ -31,6 +32,12 @@ struct SendScheduler: ~Copyable {
     }
 
     private var sparse = List()
+    /// Sparse streams that are still to be opened.
+    private var opening = List()
+    /// Turns of openings since the last of bulk.
+    private var openingsInTurn = 0
+    /// Openings that go ahead of one turn of bulk: as some are held back they may never end.
+    private static let openingsInTurnMax = 8
     private var bulk = List()
     /// What probes call the connection: the same number in all of them.
     var connection: UInt = 0
@@ -63,7 +70,17 @@ struct SendScheduler: ~Copyable {
         static let advanced: UInt64 = 4
     }
 
-    var isEmpty: Bool { sparse.head == StreamRecord.noLink && bulk.head == StreamRecord.noLink }
+    var isEmpty: Bool { sparse.head == StreamRecord.noLink && opening.head == StreamRecord.noLink && bulk.head == StreamRecord.noLink }
+
+    /// Whether ``next(_:_:)`` has a turn to give.
+    @inline(__always) func hasTurn(_ hold: Hold) -> Bool {
+        sparse.head != StreamRecord.noLink || hold != .allButSparse && (hasBulk || hold == .nothing && hasOpenings)
+    }
+
+    @inline(__always) var hasOpenings: Bool { opening.head != StreamRecord.noLink }
+
+    /// What may not be sent now.
+    enum Hold { case nothing, openings, allButSparse }
 
     var hasBulk: Bool { bulk.head != StreamRecord.noLink }
 
@@ -75,13 +92,20 @@ struct SendScheduler: ~Copyable {
         let wasBlocked = streams[index].flags.contains(.windowBlocked)
         if wasBlocked { hasWindow(index, &streams) }
         // A stream that waited for its window is no newcomer.
-        append(index, isSparse(streams[index]) && !wasBlocked ? .sparse : .bulk, &streams)
+        guard isSparse(streams[index]) && !wasBlocked else { return append(index, .bulk, &streams) }
+        append(index, streams[index].flags.contains(.openPending) ? .opening : .sparse, &streams)
     }
 
     /// Whose turn it is. The stream may send as long as ``keepsTurn(_:)``; then follows ``endTurn(_:_:)``, or ``blocked(_:_:)``.
     @inline(__always)
-    mutating func next(_ streams: inout StreamTable) -> Turn? {
+    mutating func next(_ hold: Hold, _ streams: inout StreamTable) -> Turn? {
         if sparse.head != StreamRecord.noLink { return Turn(index: Int(sparse.head), origin: Turn.sparse) }
+        guard hold != .allButSparse else { return nil }
+        if hold == .nothing, hasOpenings, openingsInTurn < Self.openingsInTurnMax || !hasBulk {
+            openingsInTurn &+= 1
+            return Turn(index: Int(opening.head), origin: Turn.sparse)
+        }
+        openingsInTurn = 0
         guard bulk.head != StreamRecord.noLink else { return nil }
         let index = Int(bulk.head)
         if streams[index].deficit > 0 { return Turn(index: index, origin: 0) }
@@ -99,23 +123,25 @@ struct SendScheduler: ~Copyable {
     /// Whether the stream whose turn it is may send another frame, after its last one has been taken from its queue and its deficit.
     @inline(__always)
     func keepsTurn(_ stream: borrowing StreamRecord) -> Bool {
-        stream.schedule == .sparse ? isSparse(stream) : stream.deficit > 0
+        stream.schedule == .bulk ? stream.deficit > 0 : isSparse(stream)
     }
 
     /// How many bytes of what it has queued the stream whose turn it is may send before ``keepsTurn(_:)`` is to be asked again. Of a sparse stream what is left of the quantum
     /// and what is queued fall together, so nothing changes by its sending.
     @inline(__always)
     func byteCountLeft(_ stream: borrowing StreamRecord) -> Int {
-        stream.schedule == .sparse ? isSparse(stream) ? .max : 1 : max(Int(stream.deficit), 1)
+        stream.schedule == .bulk ? max(Int(stream.deficit), 1) : isSparse(stream) ? .max : 1
     }
 
     /// The stream whose turn it is has sent; when its quantum is used up the turn passes on.
     @inline(__always)
     mutating func endTurn(_ index: Int, _ streams: inout StreamTable) {
         guard streams[index].hasSomethingToSend else { return unlink(index, &streams) }
-        guard !keepsTurn(streams[index]) else { return }
+        let keepsTurn = keepsTurn(streams[index])
+        // What was to be opened is open now, and what it has more is not held back.
+        guard !keepsTurn || streams[index].schedule == .opening else { return }
         unlink(index, &streams)
-        append(index, .bulk, &streams)
+        append(index, keepsTurn ? .sparse : .bulk, &streams)
     }
 
     /// The stream whose turn it is may not send until the far end opens its window.
@@ -151,7 +177,8 @@ struct SendScheduler: ~Copyable {
         // With the frame its window came back.
         hasWindow(index, &streams)
         unlink(index, &streams)
-        prepend(index, origin & Turn.sparse != 0 ? .sparse : .bulk, &streams)
+        guard origin & Turn.sparse != 0 else { return prepend(index, .bulk, &streams) }
+        prepend(index, streams[index].flags.contains(.openPending) ? .opening : .sparse, &streams)
     }
 
     /// The stream has ended.
@@ -179,36 +206,55 @@ struct SendScheduler: ~Copyable {
     // MARK: The lists
 
     @inline(__always)
+    private func list(_ schedule: StreamRecord.Schedule) -> List {
+        switch schedule {
+        case .sparse: sparse
+        case .opening: opening
+        default: bulk
+        }
+    }
+
+    @inline(__always)
+    private mutating func setList(_ schedule: StreamRecord.Schedule, _ list: List) {
+        switch schedule {
+        case .sparse: sparse = list
+        case .opening: opening = list
+        default: bulk = list
+        }
+    }
+
+    @inline(__always)
     private mutating func append(_ index: Int, _ schedule: StreamRecord.Schedule, _ streams: inout StreamTable) {
-        var list = schedule == .sparse ? sparse : bulk
+        var list = list(schedule)
         let link = UInt32(truncatingIfNeeded: index)
         streams[index].schedule = schedule
         streams[index].next = StreamRecord.noLink
         streams[index].previous = list.tail
         if list.tail == StreamRecord.noLink { list.head = link } else { streams[Int(list.tail)].next = link }
         list.tail = link
-        if schedule == .sparse { sparse = list } else { bulk = list }
+        setList(schedule, list)
     }
 
     private mutating func prepend(_ index: Int, _ schedule: StreamRecord.Schedule, _ streams: inout StreamTable) {
-        var list = schedule == .sparse ? sparse : bulk
+        var list = list(schedule)
         let link = UInt32(truncatingIfNeeded: index)
         streams[index].schedule = schedule
         streams[index].previous = StreamRecord.noLink
         streams[index].next = list.head
         if list.head == StreamRecord.noLink { list.tail = link } else { streams[Int(list.head)].previous = link }
         list.head = link
-        if schedule == .sparse { sparse = list } else { bulk = list }
+        setList(schedule, list)
     }
 
     @inline(__always)
     private mutating func unlink(_ index: Int, _ streams: inout StreamTable) {
-        guard streams[index].schedule != .idle else { return }
-        var list = streams[index].schedule == .sparse ? sparse : bulk
+        let schedule = streams[index].schedule
+        guard schedule != .idle else { return }
+        var list = list(schedule)
         let (previous, next) = (streams[index].previous, streams[index].next)
         if previous == StreamRecord.noLink { list.head = next } else { streams[Int(previous)].next = next }
         if next == StreamRecord.noLink { list.tail = previous } else { streams[Int(next)].previous = previous }
-        if streams[index].schedule == .sparse { sparse = list } else { bulk = list }
+        setList(schedule, list)
         streams[index].schedule = .idle
     }
 }

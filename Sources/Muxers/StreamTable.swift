@@ -37,12 +37,16 @@ struct StreamRecord: BitwiseCopyable {
         static let writableWanted = Flags(rawValue: 1 << 9)
         /// There is data and no window: when it opens, the stream is no newcomer.
         static let windowBlocked = Flags(rawValue: 1 << 10)
+        /// One of the openings that are counted until the far end has sent something on their streams.
+        static let unanswered = Flags(rawValue: 1 << 11)
     }
 
     enum Schedule: UInt8 {
-        /// On neither list.
+        /// On no list.
         case idle
         case sparse
+        /// Sparse, and the frame that opens it is still to be sent.
+        case opening
         case bulk
     }
 
@@ -128,6 +132,9 @@ struct StreamTable: ~Copyable {
     private(set) var remoteCount = 0
 
     var count: Int { localCount + remoteCount }
+
+    /// Streams that either side has opened since this one.
+    @inline(__always) func openedSince(_ index: Int) -> UInt32 { lastGeneration &- records[index].generation }
     /// Indices of all records ever used are below this.
     var places: Int { records.places }
 

@@ -30,7 +30,7 @@ enum PairDriver {
             var yamux = YamuxLimits()
             yamux.common = limits
             if kind == 2 {
-                var markers = YamuxMarkers()
+                var markers = plan.seed % 2 == 0 ? YamuxMarkers() : .whenContended
                 markers.spacingBytes = 1000
                 markers.unconfirmedBytesMin = 3000
                 markers.unconfirmedBytesMax = 9000

@@ -19,14 +19,16 @@ enum YamuxFrame {
     static func pong(_ value: UInt32) -> [UInt8] { header(2, Flag.ack.rawValue, 0, value) }
     static func goAway(_ code: UInt32) -> [UInt8] { header(3, 0, 0, code) }
 
-    /// The frames that whole bytes hold: header and body together, what the length field says, and whether it is a ping that asks.
-    static func frames(in bytes: [UInt8]) -> [(byteCount: Int, length: UInt32, isPing: Bool)] {
-        var frames: [(byteCount: Int, length: UInt32, isPing: Bool)] = []
+    /// The frames that whole bytes hold: header and body together, what the length field says, whether it is a ping that asks, its stream, and whether it opens that.
+    static func frames(in bytes: [UInt8]) -> [(byteCount: Int, length: UInt32, isPing: Bool, streamID: UInt32, opens: Bool)] {
+        var frames: [(byteCount: Int, length: UInt32, isPing: Bool, streamID: UInt32, opens: Bool)] = []
         var offset = 0
         while offset + 12 <= bytes.count {
             let length = bytes[offset + 8..<offset + 12].reduce(0) { $0 << 8 | UInt32($1) }
             let byteCount = 12 + (bytes[offset + 1] == 0 ? Int(length) : 0)
-            frames.append((byteCount, length, bytes[offset + 1] == 2 && bytes[offset + 3] == Flag.syn.rawValue))
+            let streamID = bytes[offset + 4..<offset + 8].reduce(0) { $0 << 8 | UInt32($1) }
+            let isSyn = bytes[offset + 3] == Flag.syn.rawValue
+            frames.append((byteCount, length, bytes[offset + 1] == 2 && isSyn, streamID, bytes[offset + 1] < 2 && isSyn))
             offset += byteCount
         }
         return frames

@@ -34,7 +34,7 @@ extension MplexMachine {
         while gather.byteCount < byteLimit, gather.hasRoom, let frame = control.pop() {
             emit(frame, into: &gather)
         }
-        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerTransmitMax, let turn = scheduler.next(&streams) {
+        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerTransmitMax, let turn = scheduler.next(.nothing, &streams) {
             if !streams[turn.index].queue.isEmpty {
                 emitData(turn, into: &gather, byteLimit: byteLimit, events: &events)
             } else if streams[turn.index].hasSomethingToSend {

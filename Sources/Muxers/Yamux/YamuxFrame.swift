@@ -90,8 +90,9 @@ public struct YamuxMarkers: Sendable {
         case always
         /// As long as bulk goes both ways and small messages go beside it. Both kernels' queues are short between our own ends, but an end that sends
         /// and receives bulk takes longer to come round to them; marks then halve what a small message waits, and cost bulk a fifth of its
-        /// throughput. Also as long as small messages go beside bulk and the far end is slow to read: a mark now and then finds that out, and its buffers then hold
-        /// little. Without small messages there is nobody to wait.
+        /// throughput. Also as long as small messages go beside bulk, or beside streams that are opened one after another, and the far end is slow: a mark
+        /// now and then finds that out. Its buffers then hold little, and few openings wait for it at a time. The small messages on streams that are open go ahead of
+        /// what is held back. Without small messages there is nobody to wait.
         case whenContended
     }
 

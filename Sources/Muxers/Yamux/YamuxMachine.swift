@@ -178,12 +178,21 @@ struct YamuxMachine: ~Copyable {
         streams.resolve(stream).map { streams[$0].flags.contains(.local) } ?? false
     }
 
+    /// The opening of the stream is not waited for any more, if it was.
+    @inline(__always)
+    mutating func forgetOpening(_ index: Int) {
+        guard streams[index].flags.contains(.unanswered) else { return }
+        streams[index].flags.remove(.unanswered)
+        marks.openingForgotten()
+    }
+
     // MARK: The end of streams
 
     /// Forgets the stream: its handle is stale from here on.
     mutating func remove(_ index: Int) {
         if bodyStream == index { bodyStream = nil }
         if streams[index].flags.contains(.unacknowledged) { unacknowledged -= 1 }
+        forgetOpening(index)
         windowGrowth -= Int(streams[index].windowTarget - YamuxLimits.windowBytesInitial)
         queues.removeAll(&streams[index].queue)
         scheduler.remove(index, &streams)

@@ -43,7 +43,7 @@ extension YamuxMachine {
     private mutating func deliverWhole(_ header: YamuxHeader, at position: Int, events: inout EventList) -> Bool {
         let (id, length) = (header.streamID, header.length)
         guard let index = streams.find(key: key(id), local: isLocalID(id)),
-            streams[index].flags.isDisjoint(with: [.unacknowledged, .remoteFinished]), length <= streams[index].receiveWindow
+            streams[index].flags.isDisjoint(with: [.unacknowledged, .unanswered, .remoteFinished]), length <= streams[index].receiveWindow
         else { return false }
         streams[index].receiveWindow &-= length
         // The two together are at most the window's size.
@@ -169,9 +169,13 @@ extension YamuxMachine {
             }
             return nil
         }
-        if local && streams[index].flags.contains(.unacknowledged) {
+        if local && !streams[index].flags.isDisjoint(with: [.unacknowledged, .unanswered]) {
             // Any answer acknowledges: some implementations put ACK on their first frame only, others forget it.
-            acknowledge(index, events: &events)
+            if streams[index].flags.contains(.unacknowledged) { acknowledge(index, events: &events) }
+            if header.kind == YamuxHeader.Kind.data, streams[index].flags.contains(.unanswered) {
+                streams[index].flags.remove(.unanswered)
+                marks.openingAnswered()
+            }
         }
         if flags.contains(.rst) {
             // RST's length is an error code where the implementation sends one.

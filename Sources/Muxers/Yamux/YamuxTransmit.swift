@@ -26,7 +26,10 @@ private struct FrameTag {
 }
 
 extension YamuxMachine {
-    var hasOutput: Bool { !control.isEmpty || (!hasFailed && (!scheduler.isEmpty && marks.allowsData || marks.isDue)) }
+    /// Streams that were opened since, of a stream that lasts.
+    private static let lastingStreamsMin: UInt32 = 64
+
+    var hasOutput: Bool { !control.isEmpty || (!hasFailed && (scheduler.hasTurn(marks.hold) || marks.isDue(openingsWait: scheduler.hasOpenings))) }
 
     /// Control frames first: they are small, and credit and answers are what the far end waits for. Then data by turns.
     mutating func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
@@ -38,11 +41,13 @@ extension YamuxMachine {
             emit(frame, into: &gather, now: now)
         }
         guard !hasFailed else { return }
-        if marks.isDue && gather.hasRoom { emitMark(into: &gather, now: now) }
-        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerTransmitMax, marks.allowsData,
-            let turn = scheduler.next(&streams)
+        if marks.isDue(openingsWait: false) && gather.hasRoom { emitMark(into: &gather, now: now) }
+        while gather.byteCount < byteLimit, gather.hasRoom, events.count < eventsPerTransmitMax,
+            let turn = scheduler.next(marks.hold, &streams)
         {
-            if turn.origin & SendScheduler.Turn.sparse != 0, scheduler.hasBulk { marks.sparseBesideBulk() }
+            if turn.origin & SendScheduler.Turn.sparse != 0, scheduler.hasBulk || marks.remembersOpenings && isLasting(turn.index) {
+                marks.rememberSparse()
+            }
             if !streams[turn.index].queue.isEmpty {
                 guard streams[turn.index].sendWindow > 0 else {
                     scheduler.blocked(turn.index, &streams)
@@ -54,6 +59,12 @@ extension YamuxMachine {
             }
             scheduler.endTurn(turn.index, &streams)
         }
+        if marks.isDue(openingsWait: scheduler.hasOpenings) && gather.hasRoom { emitMark(into: &gather, now: now) }
+    }
+
+    /// A message on a stream that was there before many others waits behind their openings. Without such a one streams that come and go may do so at their leisure.
+    private func isLasting(_ index: Int) -> Bool {
+        streams.openedSince(index) > Self.lastingStreamsMin && !streams[index].queue.isEmpty
     }
 
     @inline(__always)
@@ -83,7 +94,8 @@ extension YamuxMachine {
         if streams[index].queue.hasSeveral, streams[index].flags.isDisjoint(with: [.openPending, .acknowledgePending]) {
             sent = emitSmall(turn, into: &gather, byteLimit: byteLimit)
         }
-        if sent.frames == 0 { sent = (1, emitOne(turn, into: &gather)) }
+        var opens = false
+        if sent.frames == 0 { (sent.frames, (sent.payloadBytes, opens)) = (1, emitOne(turn, into: &gather)) }
         streams[index].sendWindow &-= UInt32(truncatingIfNeeded: sent.payloadBytes)
         if streams[index].dequeued(sent.payloadBytes, limits.common) { events.push(.writable(streams.handle(index))) }
         counters.sent.dataHeaderBytes &+= UInt64(truncatingIfNeeded: sent.frames &* YamuxHeader.byteCount)
@@ -91,7 +103,8 @@ extension YamuxMachine {
         counters.sent.dataFrames &+= UInt64(truncatingIfNeeded: sent.frames)
         guard marks.isEnabled else { return }
         marks.sent(sent.payloadBytes)
-        if marks.isDue { emitMark(into: &gather, now: now) }
+        if opens, marks.sentOpening() { streams[index].flags.insert(.unanswered) }
+        if marks.isDue(openingsWait: false) { emitMark(into: &gather, now: now) }
     }
 
     /// Frames of small messages, as long as nothing has to be decided between them: none when the first one is not small.
@@ -113,9 +126,9 @@ extension YamuxMachine {
         }
     }
 
-    /// One frame of whatever size, with what opens or acknowledges the stream. Returns the length of its payload.
+    /// One frame of whatever size, with what opens or acknowledges the stream. Returns the length of its payload, and whether it opens the stream.
     @inline(__always)
-    private mutating func emitOne(_ turn: SendScheduler.Turn, into gather: inout Gather) -> Int {
+    private mutating func emitOne(_ turn: SendScheduler.Turn, into gather: inout Gather) -> (payloadBytes: Int, opens: Bool) {
         let index = turn.index
         let byteCountMax = min(Int(streams[index].sendWindow), limits.common.framePayloadBytesMax)
         let payload = queues.popFront(&streams[index].queue, byteCountMax: byteCountMax)
@@ -130,7 +143,7 @@ extension YamuxMachine {
         #if BurnsCycles
         burn.perFrame()
         #endif
-        return count
+        return (count, flags.contains(.syn))
     }
 
     /// A ping whose answer says that all data before it has arrived.
@@ -201,6 +214,7 @@ extension YamuxMachine {
         let flags = Self.takeFirstFlags(&streams[index])
         let id = streams[index].wireID
         emitPinned(YamuxHeader(YamuxHeader.Kind.windowUpdate, flags, streamID: id, length: 0), into: &gather)
+        if marks.isEnabled, flags.contains(.syn), marks.sentOpening() { streams[index].flags.insert(.unanswered) }
         counters.sent.openCloseBytes &+= 12
         cp_frame_sent(connection, UInt(id), CP_OPEN_CLOSE, 0)
     }
@@ -258,7 +272,7 @@ extension YamuxMachine {
             counters.sent.dataHeaderBytes &-= 12
             counters.sent.payloadBytes &-= UInt64(byteCount)
             counters.sent.dataFrames &-= 1
-            marks.takeBack(byteCount)
+            marks.takeBack(byteCount, opens: tag.opens)
             // A stream that was reset meanwhile wants nothing back.
             guard let index = stream, let payload = frame.takePayload() else {
                 if tag.opens { forgetReset(tag.index, generation: tag.generation) }
@@ -269,7 +283,10 @@ extension YamuxMachine {
             // The far end may have granted more while the frame was under way, up to the largest window there is.
             let (window, overflow) = streams[index].sendWindow.addingReportingOverflow(UInt32(truncatingIfNeeded: byteCount))
             streams[index].sendWindow = overflow ? .max : window
-            if tag.opens { streams[index].flags.insert(.openPending) }
+            if tag.opens {
+                streams[index].flags.insert(.openPending)
+                forgetOpening(index)
+            }
             if tag.acknowledges { streams[index].flags.insert(.acknowledgePending) }
             scheduler.takeBack(index, byteCount: byteCount, origin: tag.origin, &streams)
         case FrameTag.finish:
