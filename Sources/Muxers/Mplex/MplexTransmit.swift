@@ -24,7 +24,8 @@ private struct FrameTag {
 }
 
 extension MplexMachine {
-    var hasOutput: Bool { !hasFailed && (!control.isEmpty || !scheduler.isEmpty) }
+    /// Mutating, though it changes nothing: the optimizer makes a getter that borrows so large a value copy it first.
+    var hasOutput: Bool { mutating get { !hasFailed && (!control.isEmpty || !scheduler.isEmpty) } }
 
     /// Openings and resets first, as they are small; then data by turns. An opening is always transmitted before its stream's data, and
     /// stays in the gather, so that no data can overtake it.

@@ -141,18 +141,24 @@ struct MarkerState: ~Copyable {
     private var unmarked: Int64 { Int64(bitPattern: sentBytes &- lastPosition) }
 
     /// Whether more data may be sent before the far end has confirmed some.
-    @inline(__always) var allowsData: Bool { !isEngaged || unconfirmed < Int64(unconfirmedMax) || isWithoutAnswer }
+    @inline(__always) var allowsData: Bool { mutating get { !isEngaged || unconfirmed < Int64(unconfirmedMax) || isWithoutAnswer } }
 
     /// What has to wait for the far end.
+    ///
+    /// Mutating, as what follows, though none changes anything: the optimizer makes a getter that borrows so large a value copy it first.
     @inline(__always) var hold: SendScheduler.Hold {
-        guard isEngaged else { return .nothing }
-        return !allowsData ? .allButSparse : holdsOpenings ? .openings : .nothing
+        mutating get {
+            guard isEngaged else { return .nothing }
+            return !allowsData ? .allButSparse : holdsOpenings ? .openings : .nothing
+        }
     }
 
     /// Openings are held back for small messages only, which nobody looks for where all is marked.
     private var holdsOpenings: Bool {
-        guard isEngaged, isSlow, case .whenContended? = limits?.use else { return false }
-        return openings.isFull(least: 1 << trust)
+        mutating get {
+            guard isEngaged, isSlow, case .whenContended? = limits?.use else { return false }
+            return openings.isFull(least: 1 << trust)
+        }
     }
 
     /// Streams were being opened one after another, not long ago.
@@ -165,7 +171,7 @@ struct MarkerState: ~Copyable {
     ///
     /// - Parameter openingsWait: there are streams to be opened.
     @inline(__always)
-    func isDue(openingsWait: Bool) -> Bool {
+    mutating func isDue(openingsWait: Bool) -> Bool {
         guard let limits else { return false }
         let spacing = isEngaged && isSlow ? min(limits.spacingBytes, limits.spacingBytesBeforeSlow) : limits.spacingBytes
         return unmarked >= Int64(spacing) || isEngaged && marks.isEmpty && (unmarked > 0 && !allowsData || openingsWait && holdsOpenings)
@@ -173,10 +179,12 @@ struct MarkerState: ~Copyable {
 
     /// How many bytes of data may be framed before ``isDue`` and ``allowsData`` are to be asked again; at least 1.
     @inline(__always) var byteCountToMark: Int {
-        guard let limits else { return .max }
-        let spacing = isEngaged && isSlow ? min(limits.spacingBytes, limits.spacingBytesBeforeSlow) : limits.spacingBytes
-        let left = spacing &- Int(unmarked)
-        return max(isEngaged ? min(left, Int(Int64(bitPattern: unconfirmedMax) &- unconfirmed)) : left, 1)
+        mutating get {
+            guard let limits else { return .max }
+            let spacing = isEngaged && isSlow ? min(limits.spacingBytes, limits.spacingBytesBeforeSlow) : limits.spacingBytes
+            let left = spacing &- Int(unmarked)
+            return max(isEngaged ? min(left, Int(Int64(bitPattern: unconfirmedMax) &- unconfirmed)) : left, 1)
+        }
     }
 
     /// Notes data that was framed.

@@ -29,7 +29,10 @@ extension YamuxMachine {
     /// Streams that were opened since, of a stream that lasts.
     private static let lastingStreamsMin: UInt32 = 64
 
-    var hasOutput: Bool { !control.isEmpty || (!hasFailed && (scheduler.hasTurn(marks.hold) || marks.isDue(openingsWait: scheduler.hasOpenings))) }
+    /// Mutating, though it changes nothing: the optimizer makes a getter that borrows so large a value copy it first.
+    var hasOutput: Bool {
+        mutating get { !control.isEmpty || (!hasFailed && (scheduler.hasTurn(marks.hold) || marks.isDue(openingsWait: scheduler.hasOpenings))) }
+    }
 
     /// Control frames first: they are small, and credit and answers are what the far end waits for. Then data by turns.
     mutating func transmit(into gather: inout Gather, byteLimit: Int, now: Nanoseconds, events: inout EventList) {
