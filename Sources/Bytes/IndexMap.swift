@@ -40,7 +40,7 @@
     }
 
     /// The index stored for `key`, or nil.
-    @inlinable public func find(_ key: UInt32) -> Int? {
+    @inlinable @inline(__always) public func find(_ key: UInt32) -> Int? {
         var place = home(key)
         var probesLeft = reach
         let wanted = UInt64(key) &+ 1
