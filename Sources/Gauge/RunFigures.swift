@@ -77,8 +77,8 @@ public struct RunFigures: Codable, Sendable, Equatable {
     public var allocations = BothSides<Measured<UInt64>>(both: .unmeasured)
     /// Resident and allocated bytes, and what a stream takes.
     public var memory = MemoryFigures()
-    /// Socket options as the kernel reports them in effect.
-    public var options = BothSides<Measured<[String: Int]>>(both: .unmeasured)
+    /// Socket options as the kernel reports them in effect, of the first connection's socket.
+    public var options = BothSides<Measured<[String: OptionValue]>>(both: .unmeasured)
     /// Length of each of ``intervals``, but the last.
     public var intervalSeconds: Measured<Double> = .unmeasured
     /// The window in parts, in order.

@@ -176,7 +176,7 @@ struct Usage: Codable, Equatable, Sendable {
     var framesSent: UInt64 = 0
     var writes: UInt64 = 0
     var bytesCopied: UInt64 = 0
-    var socketOptions: [String: Int] = [:]
+    var socketOptions: [String: OptionValue] = [:]
     var stalls = StallTimes()
 
     /// One shard's counts.
@@ -186,7 +186,7 @@ struct Usage: Codable, Equatable, Sendable {
         var framesSent: UInt64 = 0
         var writes: UInt64 = 0
         var bytesCopied: UInt64 = 0
-        var socketOptions: [String: Int] = [:]
+        var socketOptions: [String: OptionValue] = [:]
         var stalls = StallTimes()
 
         /// What a loop has counted itself. On the loop.
@@ -255,14 +255,15 @@ extension Shard {
     }
 
     /// What the kernel made of the options of a connection's socket; nothing where there is no socket.
-    private func socketOptions(of connection: Connection) -> [String: Int] {
+    private func socketOptions(of connection: Connection) -> [String: OptionValue] {
         let channel = (connection.channel as? SecuredChannel)?.raw ?? connection.channel
         guard let settings = loop.settings(of: channel) else { return [:] }
-        var options = [
-            "so_rcvbuf": settings.receiveBufferBytes, "so_sndbuf": settings.sendBufferBytes, "so_rcvlowat": settings.receiveLowWaterBytes,
-            "tcp_nodelay": settings.noDelay == true ? 1 : 0,
+        var options: [String: OptionValue] = [
+            "so_rcvbuf": .number(settings.receiveBufferBytes), "so_sndbuf": .number(settings.sendBufferBytes),
+            "so_rcvlowat": .number(settings.receiveLowWaterBytes), "tcp_nodelay": settings.noDelay == true ? 1 : 0,
         ]
-        if let mark = settings.notSentLowWaterBytes { options["tcp_notsent_lowat"] = mark }
+        if let mark = settings.notSentLowWaterBytes { options["tcp_notsent_lowat"] = .number(mark) }
+        if let name = settings.congestionControl { options["tcp_congestion"] = .name(name) }
         return options
     }
 

@@ -70,7 +70,7 @@ enum Samples {
         figures.memory.rssBytesServer = 22_345_678
         figures.memory.bytesPerStreamClient = .unavailable("only the idle workload measures it")
         figures.memory.bytesPerStreamServer = .unavailable("only the idle workload measures it")
-        figures.options = BothSides(both: .value(["so_rcvbuf_bytes": 524_288, "tcp_nodelay": 1]))
+        figures.options = BothSides(both: .value(["so_rcvbuf_bytes": 524_288, "tcp_nodelay": 1, "tcp_congestion": "reno"]))
         return figures
     }
 

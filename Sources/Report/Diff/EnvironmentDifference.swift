@@ -53,12 +53,12 @@ public struct EnvironmentDifference: Codable, Sendable, Equatable {
 
     /// Socket options of two runs that are held against each other.
     static func between(
-        _ old: BothSides<Measured<[String: Int]>>, _ new: BothSides<Measured<[String: Int]>>
+        _ old: BothSides<Measured<[String: OptionValue]>>, _ new: BothSides<Measured<[String: OptionValue]>>
     ) -> [EnvironmentDifference] {
         Side.allCases.flatMap { side -> [EnvironmentDifference] in
             guard let before = old[side].value, let after = new[side].value else { return [] }
             return Set(before.keys).union(after.keys).sorted().compactMap { name in
-                func text(_ options: [String: Int]) -> String { options[name].map { "\($0)" } ?? "not set" }
+                func text(_ options: [String: OptionValue]) -> String { options[name].map { "\($0)" } ?? "not recorded" }
                 return difference("\(name) of the \(side.rawValue)", matters: true, [text(before)], [text(after)])
             }
         }
