@@ -115,6 +115,9 @@ struct UnwrittenStages: ~Copyable {
 
     private struct List: ~Copyable {
         var entries = Stack<Entry>()
+        let entriesMax: Int
+
+        init(entriesMax: Int) { self.entriesMax = entriesMax }
 
         mutating func keep(_ isKept: (Entry) -> Bool) {
             var kept = 0
@@ -127,7 +130,7 @@ struct UnwrittenStages: ~Copyable {
 
         mutating func add(_ entry: Entry, to recorder: StageRecorder) {
             entries.push(entry)
-            guard entries.count > UnwrittenStages.entriesMax else { return }
+            guard entries.count > entriesMax else { return }
             recorder.thinSent(flow: entry.sample.flow)
             keep { recorder.wantsSent($0.sample.message, key: $0.sample.key, flow: $0.sample.flow) }
         }
@@ -144,11 +147,10 @@ struct UnwrittenStages: ~Copyable {
         }
     }
 
-    /// Every write looks at each of them, so they are few: when there are more the class is sampled less.
-    static let entriesMax = 32
-
-    private var first = List()
-    private var others = List()
+    // Every write looks at each of them, so they are few: when there are more the class is sampled less. What goes on beside the first flow is bulk, which waits in long queues and is
+    // there in plenty.
+    private var first = List(entriesMax: 32)
+    private var others = List(entriesMax: 8)
 
     var isEmpty: Bool { first.entries.isEmpty && others.entries.isEmpty }
 
