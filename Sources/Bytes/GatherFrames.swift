@@ -53,7 +53,7 @@ extension Gather {
         if framesUsed == framesCapacity { makeFrameRoom() }
         let start = arenaUsed
         // A frame that begins below this has room in the arena, whatever its size.
-        let arenaLimit = min(arenaCapacity &- copyThreshold &- 32 &+ 1, start &+ allowance.byteLimit &- byteCount)
+        let arenaLimit = min(arenaCapacity &- copyThreshold &- 32 &+ 1, start &+ min(allowance.byteLimit &- byteCount, arenaCapacity))
         let countMax = min(copyThreshold &- 1, allowance.framePayloadBytesMax)
         let (windowBytes, payloadByteLimit) = (allowance.windowBytes, allowance.payloadByteLimit)
         let entries = unsafe queues.entries

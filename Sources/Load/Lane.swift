@@ -42,7 +42,7 @@ struct Lane: BitwiseCopyable {
     /// Received bytes when the window opened.
     var bytesAtWindow: UInt64 = 0
     /// Two lines of the cache and no more, so that no lane begins within one.
-    private var fill: UInt64 = 0
+    private var padding: UInt64 = 0
 
     /// How far one direction of the stream is.
     struct Progress: BitwiseCopyable {

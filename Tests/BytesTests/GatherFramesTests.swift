@@ -20,7 +20,7 @@ import TestSupport
         let arenaBytes = Int.random(in: 200...4000, using: &random)
         let allowance = FrameAllowance(
             framePayloadBytesMax: Int.random(in: 10...80, using: &random), windowBytes: Int.random(in: 1...1500, using: &random),
-            payloadByteLimit: Bool.random(using: &random) ? .max : Int.random(in: 1...1500, using: &random), byteLimit: Int.random(in: 1...2500, using: &random))
+            payloadByteLimit: Bool.random(using: &random) ? .max : Int.random(in: 1...1500, using: &random), byteLimit: Bool.random(using: &random) ? .max : Int.random(in: 1...2500, using: &random))
         var gather = Gather(arenaByteCount: arenaBytes, copyThreshold: copyThreshold)
         var one = Gather(arenaByteCount: arenaBytes, copyThreshold: copyThreshold)
         var queues = SliceQueues()
