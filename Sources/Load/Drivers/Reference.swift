@@ -103,12 +103,14 @@ public enum Reference: String, CaseIterable, Sendable {
         let server = try HelperProcess(try path("iperf3"), ["--server", "--one-off", "--bind", "127.0.0.1", "--port", "\(port)", "--forceflush"])
         defer { server.kill() }
         try await server.awaitPort(port)
+        // As our own ends have it, so that a congestion control that paces is not what is compared.
+        let congestion = SocketOptions().congestionControl.map { ["--congestion", $0] } ?? []
         let output = try await Self.runToEnd(
             try path("iperf3"),
             [
                 "--client", "127.0.0.1", "--port", "\(port)", "--time", "\(seconds)", "--length", "\(options.messageBytes)", "--json",
                 "--parallel", "\(options.connections * options.streams)",
-            ] + (options.direction == "down" ? ["--reverse"] : []), seconds: Double(seconds) + 30)
+            ] + congestion + (options.direction == "down" ? ["--reverse"] : []), seconds: Double(seconds) + 30)
         let result: IperfResult
         do {
             result = try JSONDecoder().decode(IperfResult.self, from: output)
