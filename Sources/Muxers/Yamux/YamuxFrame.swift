@@ -103,7 +103,7 @@ public struct YamuxMarkers: Sendable {
     /// The least that may be unconfirmed; the cap rises with the measured bandwidth-delay product.
     public var unconfirmedBytesMin = 256 << 10
     /// The same two while the far end is slow to read and small messages would wait behind what it has not read: less, for the price of goodput. With them a request
-    /// beside bulk towards hashicorp's Go takes 1.7 to 2.9 times as long as alone (p99), and bulk keeps 0.4 to 0.9 of its goodput. A far end that is slow even so, as
+    /// beside bulk towards hashicorp's Go takes 1.8 to 3.1 times as long as alone (p99), and bulk keeps 0.3 to 0.9 of its goodput. A far end that is slow even so, as
     /// py-libp2p is, gets half of the second.
     public var spacingBytesBeforeSlow = 16 << 10
     public var unconfirmedBytesMinBeforeSlow = 128 << 10
