@@ -80,7 +80,11 @@ final class ControlChannel: ChannelHandler {
     }
 
     func channelEnded() { end(.closed(server: remote, reason: "the server closed it, or its process ended")) }
-    func channelFailed(_ error: ChannelError) { end(.closed(server: remote, reason: "\(error)")) }
+    func channelFailed(_ error: ChannelError) {
+        // Who closes before it has read what was sent to it ends the connection by a reset.
+        if case .reset = error { return channelEnded() }
+        end(.closed(server: remote, reason: "\(error)"))
+    }
 
     private func end(_ error: ControlError) {
         guard !isOver else { return }
