@@ -158,7 +158,7 @@ extension RunRecord: Codable {
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: CodingKeys.self)
         var setup = try RunSetup(from: decoder)
-        setup.fillInBeside()
+        setup.fillInDefaults()
         self.setup = setup
         figures = try RunFigures(from: decoder)
         headlineRepeat = try container.decode(Int.self, forKey: .headlineRepeat)

@@ -62,8 +62,9 @@ public struct RunSetup: Codable, Sendable, Equatable {
         self.seed = seed
     }
 
-    /// In records from before there was a choice, bulk went on beside the requests of `mixed`, on the same connection.
-    mutating func fillInBeside() {
+    /// In records from before there was a choice, receivers read all at once, and bulk went on beside the requests of `mixed`, on the same connection.
+    mutating func fillInDefaults() {
+        if readRateBytesPerSecond.value == nil { readRateBytesPerSecond = .unavailable("receivers read all at once") }
         guard beside.value == nil else { return }
         let isMixed = workload == "mixed"
         beside = Measured(isMixed ? "bulk" : nil, else: "the workload is not mixed")

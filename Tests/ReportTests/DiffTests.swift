@@ -34,6 +34,17 @@ import Testing
         DiffReport(old: old, new: new, rule: VerdictRule(), threshold: threshold, selection: selection, resamples: 2000)
     }
 
+    /// What a record lacks because there was no choice yet does not keep it from being compared.
+    @Test func recordsFromBeforeAnOptionAreOfTheSameRun() throws {
+        let new = run(goodputs: steady)
+        var keys = try #require(try JSONSerialization.jsonObject(with: Data(new.encodedJSON())) as? [String: Any])
+        for name in ["read_rate_bytes_per_second", "beside", "beside_connection"] { try #require(keys.removeValue(forKey: name) != nil) }
+        let scratch = try Folder()
+        let text = String(decoding: try JSONSerialization.data(withJSONObject: keys), as: UTF8.self)
+        let report = report(try RecordFile.read(scratch.write(text, "old.json")), try file([new]))
+        #expect(report.onlyOld.isEmpty && report.onlyNew.isEmpty && report.rows.count == 1)
+    }
+
     // MARK: Verdicts
 
     private let steady = [3.00e9, 3.02e9, 2.99e9, 3.01e9, 3.03e9, 2.98e9]
