@@ -142,9 +142,15 @@ public enum SampleRule: Equatable, Sendable, CustomStringConvertible {
     public var rankMax: UInt64 {
         switch self {
         case .full: .max
-        // An eighth more than asked for makes up for the unevenness that is left, but for one message.
-        case .sampled(let interval): .max / interval / 7 * 8
+        case .sampled(let interval):
+            // A seventh more than asked for makes up for the unevenness that is left, but for one message. Shifted, as a division would be made for every message that is looked at.
+            Self.raised(.max >> UInt64(interval.trailingZeroBitCount))
         }
+    }
+
+    private static func raised(_ share: UInt64) -> UInt64 {
+        let (raised, overflow) = share.addingReportingOverflow(share / 7)
+        return overflow ? .max : raised
     }
 
     /// Whether a message's contents are verified.

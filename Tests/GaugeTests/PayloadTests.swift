@@ -115,6 +115,10 @@ import Testing
         #expect((100...120).contains(count), "\(count) with key \(key)")
     }
 
+    @Test func oneInOneIsAll() {
+        #expect(SampleRule.sampled(oneIn: 1).rankMax == .max && SampleRule.full.rankMax == .max)
+    }
+
     /// What a rule takes, one that takes more takes as well: also `full`.
     @Test(arguments: [0, 77, .random(in: .min ... .max)] as [UInt64]) func rulesAreNested(key: UInt64) {
         for message in 1..<100_000 as Range<UInt64> where SampleRule.sampled(oneIn: 1024).isSampled(message: message, streamKey: key) {

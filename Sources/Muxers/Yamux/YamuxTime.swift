@@ -173,18 +173,22 @@ struct MarkerState: ~Copyable {
     @inline(__always)
     mutating func isDue(openingsWait: Bool) -> Bool {
         guard let limits else { return false }
-        let spacing = isEngaged && isSlow ? min(limits.spacingBytes, limits.spacingBytesBeforeSlow) : limits.spacingBytes
-        return unmarked >= Int64(spacing) || isEngaged && marks.isEmpty && (unmarked > 0 && !allowsData || openingsWait && holdsOpenings)
+        return unmarked >= Int64(spacingBytes(limits)) || isEngaged && marks.isEmpty && (unmarked > 0 && !allowsData || openingsWait && holdsOpenings)
     }
 
     /// How many bytes of data may be framed before ``isDue`` and ``allowsData`` are to be asked again; at least 1.
     @inline(__always) var byteCountToMark: Int {
         mutating get {
             guard let limits else { return .max }
-            let spacing = isEngaged && isSlow ? min(limits.spacingBytes, limits.spacingBytesBeforeSlow) : limits.spacingBytes
-            let left = spacing &- Int(unmarked)
+            let left = spacingBytes(limits) &- Int(unmarked)
             return max(isEngaged ? min(left, Int(Int64(bitPattern: unconfirmedMax) &- unconfirmed)) : left, 1)
         }
+    }
+
+    /// Data between two marks, as things are.
+    @inline(__always)
+    private mutating func spacingBytes(_ limits: YamuxMarkers) -> Int {
+        isEngaged && isSlow ? min(limits.spacingBytes, limits.spacingBytesBeforeSlow) : limits.spacingBytes
     }
 
     /// Notes data that was framed.
